@@ -1,0 +1,263 @@
+package access
+
+import (
+	"fmt"
+	"time"
+)
+
+// Approval is the decision that gives access: the last approval needed.
+// Its expiry is absolute, so that a crash can only shorten access.
+type Approval struct {
+	Source    Source
+	Approvers []Person
+	Policies  []string
+	Expires   time.Time
+	Target    Target
+}
+
+// Denial ends a pending request: one denial is enough.
+type Denial struct{ Reason string }
+
+// Cancellation ends a pending request at the requestor's wish.
+type Cancellation struct{}
+
+// Timeout ends a request that nobody decided.
+type Timeout struct{}
+
+// RefusedTry records that somebody tried what they may not do. It changes
+// nothing else; one is kept for each person, request and code.
+type RefusedTry struct {
+	Action string
+	Code   Code
+	Text   string
+}
+
+// Kind implements [Body].
+func (Approval) Kind() string { return "approved" }
+
+// Kind implements [Body].
+func (Denial) Kind() string { return "denied" }
+
+// Kind implements [Body].
+func (Cancellation) Kind() string { return "cancelled" }
+
+// Kind implements [Body].
+func (Timeout) Kind() string { return "timed_out" }
+
+// Kind implements [Body].
+func (RefusedTry) Kind() string { return "refused" }
+
+func (b Approval) apply(r *Request, e Event) error {
+	if err := r.must(Pending); err != nil {
+		return err
+	}
+	if !b.Expires.After(e.At) {
+		return fmt.Errorf("the access would end before it begins")
+	}
+	if len(b.Approvers) == 0 {
+		return fmt.Errorf("approved by nobody")
+	}
+	if !sameTarget(b.Target, r.Target) {
+		return fmt.Errorf("approves another target than was asked for")
+	}
+	r.Status = Approved
+	r.Decision = &Decision{
+		At: e.At, By: e.By, Source: b.Source, Approvers: b.Approvers,
+		Policies: b.Policies, Config: e.Config, Expires: b.Expires,
+	}
+	return nil
+}
+
+func (b Denial) apply(r *Request, e Event) error { return r.close(Denied, e, b.Reason) }
+
+func (Cancellation) apply(r *Request, e Event) error { return r.close(Cancelled, e, "") }
+
+func (Timeout) apply(r *Request, e Event) error { return r.close(TimedOut, e, "") }
+
+func (b RefusedTry) apply(r *Request, e Event) error {
+	r.Refusals = append(r.Refusals, Refused{By: e.By, Code: b.Code, At: e.At})
+	return nil
+}
+
+func (r *Request) close(s Status, e Event, reason string) error {
+	if err := r.must(Pending); err != nil {
+		return err
+	}
+	r.Status = s
+	r.Decision = &Decision{At: e.At, By: e.By, Reason: reason, Config: e.Config}
+	r.End = &End{At: e.At, By: e.By, Reason: reason}
+	return nil
+}
+
+// Approve gives the access for a time chosen by the approver.
+type Approve struct {
+	Request string
+	For     time.Duration // 0: none was chosen
+	Where   Place
+}
+
+// Deny ends a pending request.
+type Deny struct {
+	Request string
+	Reason  string
+	Where   Place
+}
+
+// Cancel withdraws a pending request.
+type Cancel struct {
+	Request string
+	Where   Place
+}
+
+// TimeOut ends a request that waited too long. Only the bot does this.
+type TimeOut struct{ Request string }
+
+// Target implements [Action].
+func (a Approve) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a Deny) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a Cancel) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a TimeOut) Target() (string, int) { return a.Request, 0 }
+
+func (a Approve) decide(f Facts, r Request) ([]Event, error) {
+	if err := f.canDecide(r, a.Where, "approve"); err != nil {
+		return nil, err
+	}
+	if err := sameResource(f, r); err != nil {
+		return nil, err
+	}
+	limit, err := f.limit(r)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case a.For == 0:
+		return nil, refuse(NoExpiry, "Choose under *Select expiry* how long the access may last, then press *Approve* again.")
+	case a.For < time.Second:
+		return nil, refuse(BadDuration, "A duration is positive, for example 30m, 4h or 2d.")
+	case a.For > limit:
+		return nil, refuse(TooLong, "%s can be given for at most %s; choose a shorter expiry.", r.Resource, FormatDuration(limit))
+	}
+	source := ByReviewer
+	if r.Involves(f.Rules, f.Actor.Person) {
+		source = BySelf
+	}
+	e := f.event(r, nil)
+	e.Body = Approval{Source: source, Approvers: []Person{f.Actor.Person}, Expires: e.At.Add(a.For), Target: r.Target}
+	return []Event{e}, nil
+}
+
+func (a Deny) decide(f Facts, r Request) ([]Event, error) {
+	if err := f.canDecide(r, a.Where, "deny"); err != nil {
+		return nil, err
+	}
+	return []Event{f.event(r, Denial{Reason: Clean(a.Reason, MaxText)})}, nil
+}
+
+func (a Cancel) decide(f Facts, r Request) ([]Event, error) {
+	if err := f.known(r, a.Where); err != nil {
+		return nil, err
+	}
+	if !f.Rules.Same(f.Actor.Person, r.Requestor) {
+		return nil, refuse(NotYours, "Only %s can cancel this request. A reviewer can deny it.", mention(r.Requestor))
+	}
+	if r.Status != Pending {
+		return nil, decided(r)
+	}
+	return []Event{f.event(r, Cancellation{})}, nil
+}
+
+func (a TimeOut) decide(f Facts, r Request) ([]Event, error) {
+	if r.Status != Pending || f.Now.Before(r.FiledAt.Add(f.Rules.Settings.PendingTimeout)) {
+		return nil, nil
+	}
+	return []Event{f.event(r, Timeout{})}, nil
+}
+
+// canDecide says whether the actor may approve or deny a pending request: a
+// reviewer under today's configuration and under the one at the filing, and,
+// unless one_party stands in both, neither requestor nor principal.
+func (f Facts) canDecide(r Request, where Place, verb string) error {
+	if err := f.known(r, where); err != nil {
+		return err
+	}
+	if r.Status != Pending {
+		return decided(r)
+	}
+	return f.approver(r, verb)
+}
+
+// approver is the rule of who may approve, whatever the request's status.
+func (f Facts) approver(r Request, verb string) error {
+	if err := f.Rules.evaluable(); err != nil {
+		return err
+	}
+	if f.Filed == nil {
+		return refuse(NoConfig, "The configuration of the time of filing (%s) cannot be read, so nobody can %s this request. Ask again.", short(r.FiledUnder), verb)
+	}
+	today, then := f.Rules.Reviewer(f.Actor.Person), f.Filed.Reviewer(f.Actor.Person)
+	switch {
+	case !today && then:
+		return refuse(NoLongerReviewer, "You are no longer a reviewer, so you cannot %s this request.", verb)
+	case today && !then:
+		return refuse(ReviewerTooLate, "You became a reviewer after this request was filed, so you cannot %s it. It can be asked for again.", verb)
+	case !today:
+		return refuse(NotReviewer, "You are not a reviewer, so you cannot %s this request. Reviewers: %s.", verb, list(f.Rules.Reviewers))
+	}
+	if oneParty := f.Rules.Settings.OneParty && f.Filed.Settings.OneParty; oneParty {
+		return nil
+	}
+	if f.Rules.Same(f.Actor.Person, r.Requestor) || f.Filed.Same(f.Actor.Person, r.Requestor) {
+		return refuse(OwnRequest, "You cannot %s your own request: it takes a second person.", verb)
+	}
+	if f.Rules.Same(f.Actor.Person, r.Principal) || f.Filed.Same(f.Actor.Person, r.Principal) {
+		return refuse(OwnAccess, "You cannot %s a request for your own access: it takes a second person.", verb)
+	}
+	return nil
+}
+
+// limit is the longest that may be given: the stricter of today and the filing.
+func (f Facts) limit(r Request) (time.Duration, error) {
+	today, ok := f.Rules.Resource(r.Resource)
+	if !ok || f.Filed == nil {
+		return 0, sameResource(f, r)
+	}
+	limit := f.Rules.Limit(today)
+	if then, ok := f.Filed.Resource(r.Resource); ok {
+		limit = min(limit, f.Filed.Limit(then))
+	}
+	return limit, nil
+}
+
+func sameResource(f Facts, r Request) error {
+	today, ok := f.Rules.Resource(r.Resource)
+	if !ok {
+		return refuse(NoResource, "%s is no longer in the configuration. It cannot be approved.", r.Resource)
+	}
+	if !sameTarget(today.Target, r.Target) {
+		return refuse(TargetChanged, "What %s gives access to has changed since this was asked for. Ask again, so that what is approved is what is given.", r.Resource)
+	}
+	return nil
+}
+
+// decided tells the loser of a race who won.
+func decided(r Request) *Refusal {
+	d := r.Decision
+	if d == nil {
+		return refuse(AlreadyDecided, "This request is %s.", words(r.Status))
+	}
+	switch r.Status {
+	case Denied:
+		return refuse(AlreadyDecided, "%s has already denied this request.", mention(d.By))
+	case Cancelled:
+		return refuse(AlreadyDecided, "%s has cancelled this request.", mention(d.By))
+	case TimedOut:
+		return refuse(AlreadyDecided, "This request timed out before anybody decided it.")
+	}
+	return refuse(AlreadyDecided, "%s has already approved this request.", mention(d.By))
+}

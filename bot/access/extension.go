@@ -1,0 +1,187 @@
+package access
+
+import (
+	"fmt"
+	"time"
+)
+
+// ExtensionRequested asks for more time on a live access.
+type ExtensionRequested struct {
+	Duration time.Duration
+	Reason   string
+}
+
+// ExtensionDenied refuses it; the access goes on to its old end.
+type ExtensionDenied struct{ Reason string }
+
+// Extended moves the end of the access. An extension that is not in the log
+// does not exist.
+type Extended struct {
+	Source    Source
+	Approvers []Person
+	Expires   time.Time
+}
+
+// Kind implements [Body].
+func (ExtensionRequested) Kind() string { return "extension_requested" }
+
+// Kind implements [Body].
+func (ExtensionDenied) Kind() string { return "extension_denied" }
+
+// Kind implements [Body].
+func (Extended) Kind() string { return "extended" }
+
+func (b ExtensionRequested) apply(r *Request, e Event) error {
+	if err := r.must(Live); err != nil {
+		return err
+	}
+	if r.Extension != nil || r.Ending != nil {
+		return fmt.Errorf("another extension waits, or the access is ending")
+	}
+	if b.Duration <= 0 {
+		return fmt.Errorf("extends by nothing")
+	}
+	r.Rounds++
+	r.Extension = &Extension{Round: r.Rounds, At: e.At, By: e.By, Duration: b.Duration, Reason: b.Reason}
+	return nil
+}
+
+func (b ExtensionDenied) apply(r *Request, e Event) error {
+	if r.Extension == nil {
+		return fmt.Errorf("no extension was asked for")
+	}
+	r.settle(e, false, b.Reason)
+	return nil
+}
+
+func (b Extended) apply(r *Request, e Event) error {
+	if err := r.must(Live); err != nil {
+		return err
+	}
+	switch {
+	case r.Extension == nil || r.Ending != nil:
+		return fmt.Errorf("no extension was asked for, or the access is ending")
+	case len(b.Approvers) == 0:
+		return fmt.Errorf("approved by nobody")
+	case !b.Expires.Equal(r.Decision.Expires.Add(r.Extension.Duration)):
+		return fmt.Errorf("extends to another time than was asked for")
+	}
+	r.Decision.Expires = b.Expires
+	r.settle(e, true, "")
+	return nil
+}
+
+func (r *Request) settle(e Event, granted bool, reason string) {
+	x := r.Extension
+	r.Settled = append(r.Settled, Settled{Round: x.Round, Duration: x.Duration, Granted: granted, At: e.At, By: e.By, Reason: reason})
+	r.Extension = nil
+}
+
+// Extend asks for more time.
+type Extend struct {
+	Request string
+	By      time.Duration
+	Reason  string
+	Where   Place
+}
+
+// ApproveExtension gives it.
+type ApproveExtension struct {
+	Request string
+	Round   int // which extension the button was for
+	Where   Place
+}
+
+// DenyExtension refuses it.
+type DenyExtension struct {
+	Request string
+	Round   int
+	Reason  string
+	Where   Place
+}
+
+// Target implements [Action].
+func (a Extend) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a ApproveExtension) Target() (string, int) { return a.Request, a.Round }
+
+// Target implements [Action].
+func (a DenyExtension) Target() (string, int) { return a.Request, a.Round }
+
+func (a Extend) decide(f Facts, r Request) ([]Event, error) {
+	if err := f.known(r, a.Where); err != nil {
+		return nil, err
+	}
+	switch {
+	case !r.Involves(f.Rules, f.Actor.Person):
+		return nil, refuse(NotYours, "Only %s can ask to extend this access.", mention(r.Principal))
+	case r.Status != Live || r.Ending != nil || !f.Now.Before(r.Expires()):
+		return nil, refuse(NotLive, "Only a live access can be extended. Ask anew with `/access request`.")
+	case r.Extension != nil:
+		return nil, refuse(AlreadyDecided, "An extension by %s already waits for its decision.", FormatDuration(r.Extension.Duration))
+	case a.By < time.Second:
+		return nil, refuse(BadDuration, "Say by how long, for example 30m, 4h or 2d.")
+	}
+	reason := Clean(a.Reason, MaxText)
+	if f.Rules.Settings.RequireReason && reason == "" {
+		return nil, refuse(NeedsReason, "Say why: a reason is required.")
+	}
+	if err := f.roomFor(r, a.By); err != nil {
+		return nil, err
+	}
+	return []Event{f.event(r, ExtensionRequested{Duration: a.By, Reason: reason})}, nil
+}
+
+func (a ApproveExtension) decide(f Facts, r Request) ([]Event, error) {
+	if err := f.extensionStands(r, a.Round, a.Where, "approve"); err != nil {
+		return nil, err
+	}
+	if err := sameResource(f, r); err != nil {
+		return nil, err
+	}
+	if err := f.roomFor(r, r.Extension.Duration); err != nil {
+		return nil, err
+	}
+	source := ByReviewer
+	if r.Involves(f.Rules, f.Actor.Person) {
+		source = BySelf
+	}
+	return []Event{f.event(r, Extended{
+		Source: source, Approvers: []Person{f.Actor.Person}, Expires: r.Expires().Add(r.Extension.Duration),
+	})}, nil
+}
+
+func (a DenyExtension) decide(f Facts, r Request) ([]Event, error) {
+	if err := f.extensionStands(r, a.Round, a.Where, "deny"); err != nil {
+		return nil, err
+	}
+	return []Event{f.event(r, ExtensionDenied{Reason: Clean(a.Reason, MaxText)})}, nil
+}
+
+// extensionStands says why the actor cannot decide this extension.
+func (f Facts) extensionStands(r Request, round int, where Place, verb string) error {
+	if err := f.known(r, where); err != nil {
+		return err
+	}
+	switch {
+	case r.Extension == nil || r.Ending != nil || r.Status != Live || !f.Now.Before(r.Expires()):
+		return refuse(StaleButton, "No extension waits for a decision: it was decided, or lapsed with the access.")
+	case round != r.Extension.Round:
+		return refuse(StaleButton, "That button was for an earlier extension.")
+	}
+	return f.approver(r, verb)
+}
+
+// roomFor says why an access cannot be extended by d: its new end would be
+// later than if it were given anew.
+func (f Facts) roomFor(r Request, d time.Duration) error {
+	limit, err := f.limit(r)
+	if err != nil {
+		return err
+	}
+	if r.Expires().Add(d).After(f.Now.Add(limit)) {
+		return refuse(TooLong, "%s can be given for at most %s from now; extended by %s it would end later than that.", r.Resource, FormatDuration(limit), FormatDuration(d))
+	}
+	return nil
+}

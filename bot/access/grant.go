@@ -1,0 +1,336 @@
+package access
+
+import (
+	"fmt"
+	"time"
+)
+
+// GrantIntent stands in the log before a provider is asked to give access. It
+// says which account is meant and whether that access was there before.
+type GrantIntent struct {
+	Subject   string
+	Before    Presence
+	Inherited string // id of the overlapping request whose observation this is
+}
+
+// Granted records that the provider has given the access.
+type Granted struct{}
+
+// GrantFailed records that it could not. Final: no retry can mend it.
+type GrantFailed struct {
+	Error string
+	Final bool
+}
+
+// RevokeIntent records that an access is to end, and why: at its expiry, by an
+// approver, or given back.
+type RevokeIntent struct {
+	Cause  Cause
+	Reason string
+}
+
+// Ended is the end of an approved access, after the provider confirmed it. Its
+// kind is named by the cause.
+type Ended struct {
+	Cause  Cause
+	Reason string
+	Kept   string // see [End]
+}
+
+// RevokeFailed records that the provider could not end the access. It is tried
+// again without end.
+type RevokeFailed struct{ Error string }
+
+// Kind implements [Body].
+func (GrantIntent) Kind() string { return "grant_intent" }
+
+// Kind implements [Body].
+func (Granted) Kind() string { return "granted" }
+
+// Kind implements [Body].
+func (GrantFailed) Kind() string { return "grant_failed" }
+
+// Kind implements [Body].
+func (RevokeIntent) Kind() string { return "revoke_intent" }
+
+// Kind implements [Body].
+func (b Ended) Kind() string { return string(b.Cause) }
+
+// Kind implements [Body].
+func (RevokeFailed) Kind() string { return "revoke_failed" }
+
+func (b GrantIntent) apply(r *Request, e Event) error {
+	if err := r.must(Approved); err != nil {
+		return err
+	}
+	switch {
+	case r.Grant != nil:
+		return fmt.Errorf("intended twice")
+	case b.Subject == "":
+		return fmt.Errorf("intends to grant to nobody")
+	case b.Before != Present && b.Before != Absent && b.Before != Unknown:
+		return fmt.Errorf("observed %q", b.Before)
+	}
+	r.Grant = &Grant{IntentAt: e.At, Subject: b.Subject, Before: b.Before, Inherited: b.Inherited}
+	return nil
+}
+
+func (Granted) apply(r *Request, e Event) error {
+	if err := r.must(Approved); err != nil {
+		return err
+	}
+	if r.Grant == nil {
+		return fmt.Errorf("granted without an intent")
+	}
+	r.Status, r.Failure, r.Grant.GrantedAt = Live, nil, e.At
+	return nil
+}
+
+func (b GrantFailed) apply(r *Request, e Event) error {
+	if err := r.must(Approved); err != nil {
+		return err
+	}
+	if b.Final {
+		r.Status, r.Failure = Failed, nil
+		r.End = &End{At: e.At, Reason: b.Error}
+		return nil
+	}
+	r.fail(e, false, b.Error)
+	return nil
+}
+
+func (b RevokeIntent) apply(r *Request, e Event) error {
+	if err := r.must(Approved, Live); err != nil {
+		return err
+	}
+	if r.Ending != nil {
+		return fmt.Errorf("intended twice")
+	}
+	if err := b.Cause.valid(); err != nil {
+		return err
+	}
+	if b.Cause == CauseExpired && e.At.Before(r.Expires()) {
+		return fmt.Errorf("expired before its expiry")
+	}
+	r.Ending = &Ending{Cause: b.Cause, At: e.At, By: e.By, Reason: b.Reason}
+	r.Failure, r.Extension = nil, nil
+	return nil
+}
+
+func (b Ended) apply(r *Request, e Event) error {
+	if err := r.must(Approved, Live); err != nil {
+		return err
+	}
+	if r.Ending == nil || r.Ending.Cause != b.Cause {
+		return fmt.Errorf("ends without the intent to end it so")
+	}
+	r.Status = Status(b.Cause)
+	r.Failure, r.Extension = nil, nil
+	r.End = &End{At: e.At, By: r.Ending.By, Reason: r.Ending.Reason, Kept: b.Kept}
+	return nil
+}
+
+func (b RevokeFailed) apply(r *Request, e Event) error {
+	if err := r.must(Approved, Live); err != nil {
+		return err
+	}
+	if r.Ending == nil {
+		return fmt.Errorf("failed to end what was not to end")
+	}
+	r.fail(e, true, b.Error)
+	return nil
+}
+
+func (r *Request) fail(e Event, revoking bool, text string) {
+	since := e.At
+	if r.Failure != nil {
+		since = r.Failure.Since
+	}
+	r.Failure = &Failure{At: e.At, Since: since, Revoking: revoking, Error: text}
+}
+
+func (c Cause) valid() error {
+	switch c {
+	case CauseExpired, CauseRevoked, CauseGivenBack:
+		return nil
+	}
+	return fmt.Errorf("no such cause of an end: %q", c)
+}
+
+// Revoke ends an approved access before its time.
+type Revoke struct {
+	Request string
+	Reason  string
+	Where   Place
+}
+
+// GiveBack ends one's own access before its time.
+type GiveBack struct {
+	Request string
+	Where   Place
+}
+
+// Target implements [Action].
+func (a Revoke) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a GiveBack) Target() (string, int) { return a.Request, 0 }
+
+func (a Revoke) decide(f Facts, r Request) ([]Event, error) {
+	if err := f.known(r, a.Where); err != nil {
+		return nil, err
+	}
+	if !f.mayRevoke(r) {
+		return nil, refuse(NotReviewer, "You are not a reviewer and did not approve this request, so you cannot revoke it.")
+	}
+	if err := r.endable(); err != nil {
+		return nil, err
+	}
+	return []Event{f.event(r, RevokeIntent{Cause: CauseRevoked, Reason: Clean(a.Reason, MaxText)})}, nil
+}
+
+func (a GiveBack) decide(f Facts, r Request) ([]Event, error) {
+	if err := f.known(r, a.Where); err != nil {
+		return nil, err
+	}
+	if !r.Involves(f.Rules, f.Actor.Person) {
+		return nil, refuse(NotYours, "Only %s can give this access back. A reviewer can revoke it.", mention(r.Principal))
+	}
+	if err := r.endable(); err != nil {
+		return nil, err
+	}
+	return []Event{f.event(r, RevokeIntent{Cause: CauseGivenBack})}, nil
+}
+
+// mayRevoke: who may approve it today, the reviewers, and who approved it.
+func (f Facts) mayRevoke(r Request) bool {
+	if f.Rules.Reviewer(f.Actor.Person) {
+		return true
+	}
+	if r.Decision == nil {
+		return false
+	}
+	for _, p := range r.Decision.Approvers {
+		if f.Rules.Same(p, f.Actor.Person) {
+			return true
+		}
+	}
+	return false
+}
+
+// endable says why an access cannot be ended: it is not there, or ends already.
+func (r Request) endable() error {
+	switch {
+	case r.Status == Pending:
+		return refuse(NotLive, "This request is still pending: there is no access to end.")
+	case r.Status.Ended():
+		return refuse(NotLive, "There is nothing to end: %s.", r.ended())
+	case r.Ending != nil:
+		return refuse(AlreadyEnding, "This access is already being ended (%s).", words(Status(r.Ending.Cause)))
+	}
+	return nil
+}
+
+func (r Request) ended() string {
+	by := ""
+	if r.End != nil && !r.End.By.IsZero() {
+		by = " by " + mention(r.End.By)
+	}
+	return "this request is " + words(r.Status) + by
+}
+
+// The steps by which the bot pays what the log owes. Each records one outcome
+// of the grant protocol and does nothing where the log has moved on.
+type (
+	// Intend records the intent to grant, before the provider is asked.
+	Intend struct {
+		Request   string
+		Subject   string
+		Before    Presence
+		Inherited string
+	}
+	// Confirm records that the provider gave the access.
+	Confirm struct{ Request string }
+	// Fail records that giving or ending it failed.
+	Fail struct {
+		Request string
+		Error   string
+		Final   bool
+	}
+	// Expire records the intent to end what is past its expiry.
+	Expire struct{ Request string }
+	// Finish records that the access is gone, or was left in place.
+	Finish struct {
+		Request string
+		Kept    string
+	}
+)
+
+// Target implements [Action].
+func (a Intend) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a Confirm) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a Fail) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a Expire) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a Finish) Target() (string, int) { return a.Request, 0 }
+
+func (a Intend) decide(f Facts, r Request) ([]Event, error) {
+	if r.Status != Approved || r.Grant != nil || r.Ending != nil || !f.Now.Before(r.Expires()) {
+		return nil, nil
+	}
+	return []Event{f.event(r, GrantIntent{Subject: a.Subject, Before: a.Before, Inherited: a.Inherited})}, nil
+}
+
+func (a Confirm) decide(f Facts, r Request) ([]Event, error) {
+	if r.Status != Approved || r.Grant == nil {
+		return nil, nil
+	}
+	return []Event{f.event(r, Granted{})}, nil
+}
+
+func (a Fail) decide(f Facts, r Request) ([]Event, error) {
+	text := Clean(a.Error, 1000)
+	switch {
+	case r.Status != Approved && r.Status != Live:
+		return nil, nil
+	case r.Ending != nil:
+		return []Event{f.event(r, RevokeFailed{Error: text})}, nil
+	case r.Status == Approved:
+		return []Event{f.event(r, GrantFailed{Error: text, Final: a.Final})}, nil
+	}
+	return nil, nil
+}
+
+func (a Expire) decide(f Facts, r Request) ([]Event, error) {
+	if r.Status != Approved && r.Status != Live || r.Ending != nil || f.Now.Before(r.Expires()) {
+		return nil, nil
+	}
+	return []Event{f.event(r, RevokeIntent{Cause: CauseExpired})}, nil
+}
+
+func (a Finish) decide(f Facts, r Request) ([]Event, error) {
+	if r.Status != Approved && r.Status != Live || r.Ending == nil {
+		return nil, nil
+	}
+	return []Event{f.event(r, Ended{Cause: r.Ending.Cause, Kept: a.Kept})}, nil
+}
+
+// lead is how long before its end a holder is told of it: a tenth of the time
+// given, between one and fifteen minutes; zero for what is shorter than five.
+func (r Request) lead() time.Duration {
+	if r.Grant == nil || r.Decision == nil {
+		return 0
+	}
+	whole := r.Decision.Expires.Sub(r.Grant.IntentAt)
+	if whole < 5*time.Minute {
+		return 0
+	}
+	return min(max(whole/10, time.Minute), 15*time.Minute)
+}

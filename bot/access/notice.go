@@ -1,0 +1,166 @@
+package access
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// The notices that the bot owes about a request. Each is posted once for each
+// recipient and recorded; what stands in it follows the request's state.
+const (
+	NoticeApproval  = "approval" // the message in the approval channel
+	NoticeFiled     = "filed"
+	NoticeApproved  = "approved"
+	NoticeClosed    = "closed" // denied, cancelled or timed out
+	NoticeExpiring  = "expiring"
+	NoticeEnded     = "ended" // expired, revoked, given back, failed
+	NoticeFailing   = "failing"
+	NoticeExtension = "extension" // followed by the round
+)
+
+// A Notice is a message that is owed: which one, and to whom (zero: to the
+// approval channel).
+type Notice struct {
+	Name string
+	To   Person
+}
+
+// Owed lists the notices that the state calls for and that were not posted yet.
+// What is long over is not told any more.
+func Owed(r Request, now time.Time) []Notice {
+	var owed []Notice
+	add := func(name string, to Person) {
+		if _, done := r.Post(name, to); !done {
+			owed = append(owed, Notice{name, to})
+		}
+	}
+	add(NoticeApproval, Person{})
+	for _, p := range r.audience() {
+		for _, name := range r.due(now) {
+			add(name, p)
+		}
+	}
+	return owed
+}
+
+// audience are the people in the request, each once.
+func (r Request) audience() []Person {
+	if r.Principal.Slack == r.Requestor.Slack {
+		return []Person{r.Requestor}
+	}
+	return []Person{r.Requestor, r.Principal}
+}
+
+// due names the direct messages of the present state. A state that was passed
+// while nobody looked is not told any more: the present one says it all.
+func (r Request) due(now time.Time) []string {
+	var names []string
+	switch {
+	case r.Status == Pending:
+		names = append(names, NoticeFiled)
+	case r.Status == Approved, r.Status == Live:
+		names = append(names, NoticeApproved)
+		if r.Failure != nil {
+			names = append(names, NoticeFailing)
+		}
+		if lead := r.lead(); r.Status == Live && lead > 0 && !now.Before(r.Expires().Add(-lead)) && now.Before(r.Expires()) {
+			names = append(names, expiring(r))
+		}
+		if n := len(r.Settled); n > 0 {
+			names = append(names, NoticeExtension+"-"+strconv.Itoa(r.Settled[n-1].Round))
+		}
+	case r.Decision != nil && r.Decision.Expires.IsZero():
+		names = append(names, NoticeClosed)
+	default:
+		names = append(names, NoticeEnded)
+	}
+	return names
+}
+
+// expiring is told once for each end that was set.
+func expiring(r Request) string {
+	if r.Rounds == 0 {
+		return NoticeExpiring
+	}
+	return fmt.Sprintf("%s-%d", NoticeExpiring, r.Rounds)
+}
+
+// Notified records a message of the bot's.
+type Notified struct{ Post Post }
+
+// Reminded records that the approvers were reminded of a pending request.
+type Reminded struct{}
+
+// Kind implements [Body].
+func (Notified) Kind() string { return "notified" }
+
+// Kind implements [Body].
+func (Reminded) Kind() string { return "reminded" }
+
+func (b Notified) apply(r *Request, _ Event) error {
+	if b.Post.Notice == "" || b.Post.Channel == "" || b.Post.TS == "" {
+		return fmt.Errorf("a notice names what was posted and where")
+	}
+	if _, done := r.Post(b.Post.Notice, b.Post.To); done {
+		return fmt.Errorf("notice %s was recorded before", b.Post.Notice)
+	}
+	r.Posts = append(r.Posts, b.Post)
+	return nil
+}
+
+func (Reminded) apply(r *Request, e Event) error {
+	if err := r.must(Pending); err != nil {
+		return err
+	}
+	r.Reminders++
+	r.Reminded = e.At
+	return nil
+}
+
+// Notify records what the bot posted.
+type Notify struct {
+	Request string
+	Post    Post
+}
+
+// Remind records a reminder to the approvers, before it is sent: one that is
+// lost is better than one that is sent twice.
+type Remind struct{ Request string }
+
+// Target implements [Action].
+func (a Notify) Target() (string, int) { return a.Request, 0 }
+
+// Target implements [Action].
+func (a Remind) Target() (string, int) { return a.Request, 0 }
+
+func (a Notify) decide(f Facts, r Request) ([]Event, error) {
+	if _, done := r.Post(a.Post.Notice, a.Post.To); done {
+		return nil, nil
+	}
+	return []Event{f.event(r, Notified{Post: a.Post})}, nil
+}
+
+func (a Remind) decide(f Facts, r Request) ([]Event, error) {
+	if at := r.nextReminder(f.Rules); at.IsZero() || f.Now.Before(at) {
+		return nil, nil
+	}
+	return []Event{f.event(r, Reminded{})}, nil
+}
+
+// nextReminder is when the approvers are reminded next; zero for never.
+func (r Request) nextReminder(rules *Rules) time.Time {
+	gaps := rules.Settings.Reminders
+	if r.Status != Pending || len(gaps) == 0 {
+		return time.Time{}
+	}
+	if r.Reminders < len(gaps) {
+		return r.FiledAt.Add(gaps[r.Reminders])
+	}
+	// Past the configured ones the last distance doubles each time, at most a day apart.
+	gap := gaps[len(gaps)-1]
+	for range r.Reminders - len(gaps) + 1 {
+		gap = min(2*gap, 24*time.Hour)
+	}
+	return r.Reminded.Add(gap)
+}

@@ -1,0 +1,216 @@
+package access
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Rules are the configuration at one commit, as values: who may review, what
+// can be asked for, within which limits.
+type Rules struct {
+	Commit    string // of the configuration; recorded with every decision
+	Slack     SlackSettings
+	Reviewers []string // canonical addresses
+	Auditors  []string
+	Settings  Settings
+	People    []Known
+	Resources []Resource
+	// Policies says that the configuration replaces the default approvals by
+	// access policies.
+	Policies bool
+}
+
+// SlackSettings say where in Slack the bot speaks.
+type SlackSettings struct {
+	Channel       string // id, or #name
+	ApproverGroup string // handle of the user group kept in step with the reviewers
+}
+
+// Settings hold for every request. The configuration fills in the defaults.
+type Settings struct {
+	OneParty        bool
+	RequireReason   bool
+	RequireDuration bool
+	RequireTicket   *regexp.Regexp // matches the whole ticket; nil: not required
+	ExpiryOptions   []time.Duration
+	MaxDuration     time.Duration
+	PendingTimeout  time.Duration
+	Reminders       []time.Duration // after the filing; the last one repeats
+}
+
+// TicketPattern is the pattern as it was written in the configuration.
+func (s Settings) TicketPattern() string {
+	if s.RequireTicket == nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(s.RequireTicket.String(), "^(?:"), ")$")
+}
+
+// Known is what the configuration says about a person that cannot be looked up
+// by e-mail.
+type Known struct {
+	Email    string
+	Aliases  []string
+	Slack    []string
+	GitHub   string
+	Postgres string
+	Manager  string
+}
+
+// A Resource is something that can be asked for.
+type Resource struct {
+	ID          string
+	Title       string
+	Owner       string
+	Tags        map[string]string
+	MaxDuration time.Duration // 0: only the settings limit it
+	Target      Target
+}
+
+// Resource finds a resource by its id.
+func (r *Rules) Resource(id string) (Resource, bool) {
+	i := slices.IndexFunc(r.Resources, func(x Resource) bool { return x.ID == id })
+	if i < 0 {
+		return Resource{}, false
+	}
+	return r.Resources[i], true
+}
+
+// Limit is the longest time for which a resource may be given.
+func (r *Rules) Limit(res Resource) time.Duration {
+	if res.MaxDuration > 0 {
+		return min(res.MaxDuration, r.Settings.MaxDuration)
+	}
+	return r.Settings.MaxDuration
+}
+
+// Options are the expiries that an approver may choose from, ascending: the
+// presets within the limit, the requested duration even where it is no preset,
+// and the limit itself where no preset fits.
+func Options(r Request, today, filed *Rules) []time.Duration {
+	limit, err := Facts{Rules: today, Filed: filed}.limit(r)
+	if err != nil || limit <= 0 {
+		return nil
+	}
+	var fit []time.Duration
+	for _, d := range today.Settings.ExpiryOptions {
+		if d <= limit {
+			fit = append(fit, d)
+		}
+	}
+	if len(fit) == 0 {
+		fit = append(fit, limit)
+	}
+	if r.Duration > 0 && r.Duration <= limit {
+		fit = append(fit, r.Duration)
+	}
+	slices.Sort(fit)
+	return slices.Compact(fit)
+}
+
+// Canonical is the one address that stands for a person: lower case, without a
+// plus-tag, and for an alias the address that it is an alias of.
+func (r *Rules) Canonical(email string) string {
+	e := plain(email)
+	for _, k := range r.People {
+		if plain(k.Email) == e {
+			return plain(k.Email)
+		}
+		for _, a := range k.Aliases {
+			if plain(a) == e {
+				return plain(k.Email)
+			}
+		}
+	}
+	return e
+}
+
+// plain removes what does not tell people apart: case and plus-tags.
+func plain(email string) string {
+	e := strings.ToLower(strings.TrimSpace(email))
+	local, domain, ok := strings.Cut(e, "@")
+	if !ok {
+		return e
+	}
+	if tagged, _, plus := strings.Cut(local, "+"); plus && tagged != "" {
+		local = tagged
+	}
+	return local + "@" + domain
+}
+
+// Who is the canonical address of a person, found by address or by one of the
+// Slack accounts that the configuration says are theirs.
+func (r *Rules) Who(p Person) string {
+	if p.Slack != "" {
+		for _, k := range r.People {
+			if slices.Contains(k.Slack, p.Slack) {
+				return plain(k.Email)
+			}
+		}
+	}
+	return r.Canonical(p.Email)
+}
+
+// Same reports whether two accounts belong to one person.
+func (r *Rules) Same(a, b Person) bool {
+	if a.Slack != "" && a.Slack == b.Slack {
+		return true
+	}
+	x, y := r.Who(a), r.Who(b)
+	return x != "" && x == y
+}
+
+// Reviewer reports whether the person stands in `reviewers:`.
+func (r *Rules) Reviewer(p Person) bool { return r.among(r.Reviewers, p) }
+
+// Auditor reports whether the person stands in `auditors:`.
+func (r *Rules) Auditor(p Person) bool { return r.among(r.Auditors, p) }
+
+func (r *Rules) among(list []string, p Person) bool {
+	who := r.Who(p)
+	return who != "" && slices.ContainsFunc(list, func(e string) bool { return r.Canonical(e) == who })
+}
+
+// MaySee reports whether the person may be told about a request: the people in
+// it, those who may decide it, reviewers and auditors.
+func (r *Rules) MaySee(p Person, q Request) bool {
+	return q.Involves(r, p) || r.Reviewer(p) || r.Auditor(p)
+}
+
+// Account is everything by which providers may know the person.
+func (r *Rules) Account(p Person) Account {
+	who := r.Who(p)
+	for _, k := range r.People {
+		if plain(k.Email) == who {
+			return Account{Email: who, GitHub: k.GitHub, Postgres: k.Postgres}
+		}
+	}
+	return Account{Email: who}
+}
+
+// Changed lists who became and who ceased to be a reviewer from a to b.
+func Changed(a, b *Rules) (added, removed []string) {
+	was := func(r *Rules, e string) bool { return r.Reviewer(Person{Email: e}) }
+	for _, e := range b.Reviewers {
+		if !was(a, e) {
+			added = append(added, e)
+		}
+	}
+	for _, e := range a.Reviewers {
+		if !was(b, e) {
+			removed = append(removed, e)
+		}
+	}
+	return added, removed
+}
+
+// evaluable refuses to decide under rules that this evaluator does not know:
+// guessing would widen access.
+func (r *Rules) evaluable() error {
+	if r.Policies {
+		return refuse(NotEvaluable, "The configuration contains access policies, which this version of Countersign cannot evaluate. Nothing can be requested or decided until they are removed or the bot is updated.")
+	}
+	return nil
+}
