@@ -95,3 +95,12 @@ func sameTarget(a, b Target) bool {
 
 // SameEntitlement reports whether two targets are one and the same access.
 func SameEntitlement(a, b Target) bool { return sameTarget(a, b) }
+
+// A Command is an action that somebody wants, as an edge hands it on.
+type Command struct {
+	// ID derives from the delivery (a click, a form, an event), so that the
+	// same delivery twice is seen as done. Printable ASCII without spaces.
+	ID    string
+	Actor Actor
+	Do    Action
+}
