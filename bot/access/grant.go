@@ -32,9 +32,8 @@ type RevokeIntent struct {
 // Ended is the end of an approved access, after the provider confirmed it. Its
 // kind is named by the cause.
 type Ended struct {
-	Cause  Cause
-	Reason string
-	Kept   string // see [End]
+	Cause Cause
+	Kept  string // see [End]
 }
 
 // RevokeFailed records that the provider could not end the access. It is tried

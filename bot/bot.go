@@ -1,0 +1,172 @@
+package bot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"countersign/bot/access"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// A Ledger records events and folds them into requests. It is safe for
+// concurrent use. *ledger.Ledger is the real one.
+type Ledger interface {
+	// Update changes a request by what decide makes of its present state, and
+	// decides again where that has moved on. It returns decide's error as it is.
+	Update(ctx context.Context, id string, decide func(access.Request) ([]access.Event, error)) (access.Request, error)
+	// File is an Update that begins a request, once for each delivery.
+	File(ctx context.Context, id, delivery string, decide func(access.Request) ([]access.Event, error)) (access.Request, error)
+	// Sync reads what others have written and names the requests that changed.
+	Sync(ctx context.Context) ([]string, error)
+	// Request is the present state of one request.
+	Request(id string) (access.Request, bool)
+	// Open are the requests that have not ended.
+	Open() []access.Request
+}
+
+// A Notifier tells people. Its methods never block; what it shows is a function
+// of the state, so that telling twice is harmless.
+type Notifier interface {
+	// Changed says that a request has a new state: show it, and pay the notices
+	// that are owed.
+	Changed(id string)
+	// Remind asks the approvers once more.
+	Remind(id string)
+	// RulesChanged says that other rules are in force.
+	RulesChanged()
+	// Announce posts a sentence to the approval channel.
+	Announce(text string)
+}
+
+// Config is what a [Bot] is made of. All fields but Entropy are required.
+type Config struct {
+	Ledger    Ledger
+	Rules     *Rulebook
+	Providers map[string]Provider // by the name that resources use
+	Notifier  Notifier
+	Now       func() time.Time
+	Log       *slog.Logger
+	Entropy   io.Reader // for the ids of requests; unset: crypto/rand
+}
+
+// A Bot is the application: it decides commands and pays what the log owes.
+type Bot struct {
+	Config
+	engine *engine
+	wake   chan struct{}
+
+	mu sync.Mutex // guards Entropy
+}
+
+// New returns a bot that does nothing until [Bot.Run].
+func New(c Config) (*Bot, error) {
+	switch {
+	case c.Ledger == nil:
+		return nil, errors.New("bot: no ledger")
+	case c.Rules == nil:
+		return nil, errors.New("bot: no rules")
+	case c.Notifier == nil:
+		return nil, errors.New("bot: no notifier")
+	case c.Now == nil:
+		return nil, errors.New("bot: no clock")
+	case c.Log == nil:
+		return nil, errors.New("bot: no log")
+	}
+	if c.Entropy == nil {
+		c.Entropy = rand.Reader
+	}
+	b := &Bot{Config: c, wake: make(chan struct{}, 1)}
+	b.engine = newEngine(b)
+	return b, nil
+}
+
+// writeTimeout is how long a decision may wait for the log. After it the person
+// is told that nothing was decided.
+const writeTimeout = 10 * time.Second
+
+// Handle decides a command and records what was decided. It returns the request
+// as it stands then. The error is an [access.Refusal] for the person who acted,
+// or a fault: then the person must be told that it could not be recorded.
+func (b *Bot) Handle(ctx context.Context, c access.Command) (access.Request, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	if c.Do == nil {
+		return access.Request{}, errors.New("bot: a command without an action")
+	}
+	id, _ := c.Do.Target()
+	f := access.Facts{ID: c.ID, Actor: c.Actor, Rules: b.Rules.Current()}
+	if id == "" {
+		return b.file(ctx, f, c.Do)
+	}
+	r, ok := b.Ledger.Request(id)
+	if !ok {
+		return r, access.Refuse(access.NoSuchRequest, "There is no such request.")
+	}
+	f.Filed = b.Rules.At(ctx, r.FiledUnder)
+	r, err := b.Ledger.Update(ctx, id, b.decide(f, c.Do))
+	if refusal, ok := access.AsRefusal(err); ok {
+		b.note(ctx, id, f, c.Do, refusal)
+		return r, err
+	}
+	b.touched(id)
+	return r, err
+}
+
+func (b *Bot) file(ctx context.Context, f access.Facts, a access.Action) (access.Request, error) {
+	id, err := b.newID()
+	if err != nil {
+		return access.Request{}, err
+	}
+	f.New = id
+	r, err := b.Ledger.File(ctx, id, f.ID, b.decide(f, a))
+	if err == nil {
+		b.touched(r.ID)
+	}
+	return r, err
+}
+
+func (b *Bot) decide(f access.Facts, a access.Action) func(access.Request) ([]access.Event, error) {
+	return func(r access.Request) ([]access.Event, error) {
+		f.Now = b.Now()
+		return access.Decide(f, r, a)
+	}
+}
+
+// note records a refusal. That it could not be recorded is no reason to let
+// the action through, nor to hide the reason from the person.
+func (b *Bot) note(ctx context.Context, id string, f access.Facts, a access.Action, why *access.Refusal) {
+	f.ID += ":refused"
+	_, err := b.Ledger.Update(ctx, id, func(r access.Request) ([]access.Event, error) {
+		f.Now = b.Now()
+		return access.Note(f, r, a, why), nil
+	})
+	if err != nil {
+		b.Log.Error("a refusal could not be recorded", "request", id, "code", why.Code, "err", err)
+	}
+}
+
+func (b *Bot) newID() (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id, err := ulid.New(ulid.Timestamp(b.Now()), b.Entropy)
+	if err != nil {
+		return "", fmt.Errorf("make an id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// touched is called after every change of a request, whoever made it.
+func (b *Bot) touched(id string) {
+	b.Notifier.Changed(id)
+	select {
+	case b.wake <- struct{}{}:
+	default: // a look is already due
+	}
+}

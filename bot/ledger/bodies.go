@@ -1,0 +1,169 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// recordOf is the stored form of an event.
+func recordOf(e access.Event) (record, error) {
+	r := record{
+		Version: formatVersion, EventID: e.ID, Request: e.Request, Event: e.Body.Kind(), At: e.At,
+		By: person(e.By), ConfigCommit: e.Config, Rules: e.Rules, RecordedLate: e.Late,
+	}
+	switch b := e.Body.(type) {
+	case access.Requested:
+		r.Requestor, r.Principal = ptr(person(b.Requestor)), ptr(person(b.Principal))
+		r.Resource, r.Title, r.Target = b.Resource, text(b.Title), targetOf(b.Target)
+		r.Reason, r.Ticket, r.Duration = text(b.Reason), text(b.Ticket), length(b.Duration)
+	case access.Approval:
+		r.Source, r.Approvers, r.Policies = string(b.Source), people(b.Approvers), b.Policies
+		r.ExpiresAt, r.Target = b.Expires, targetOf(b.Target)
+	case access.Denial:
+		r.Reason = text(b.Reason)
+	case access.Cancellation, access.Timeout, access.Granted, access.Reminded:
+	case access.RefusedTry:
+		r.Action, r.Code, r.Message = b.Action, string(b.Code), text(b.Text)
+	case access.GrantIntent:
+		r.Subject, r.ObservedBefore, r.InheritedFrom = text(b.Subject), string(b.Before), b.Inherited
+	case access.GrantFailed:
+		r.Error, r.Final = text(b.Error), b.Final
+	case access.RevokeIntent:
+		r.Cause, r.Reason = string(b.Cause), text(b.Reason)
+	case access.Ended:
+		r.Kept = b.Kept
+	case access.RevokeFailed:
+		r.Error = text(b.Error)
+	case access.ExtensionRequested:
+		r.Duration, r.Reason = length(b.Duration), text(b.Reason)
+	case access.ExtensionDenied:
+		r.Reason = text(b.Reason)
+	case access.Extended:
+		r.Source, r.Approvers, r.ExpiresAt = string(b.Source), people(b.Approvers), b.Expires
+	case access.MessagePosted:
+		r.TS, r.Bot, r.Text = b.TS, b.Bot, ptr(text(b.Text))
+	case access.MessageEdited:
+		r.TS, r.Text, r.Previous = b.TS, ptr(text(b.Text)), ptr(text(b.Previous))
+	case access.MessageDeleted:
+		r.TS, r.Previous = b.TS, ptr(text(b.Previous))
+	case access.Notified:
+		p := b.Post
+		r.Notice, r.Channel, r.TS, r.Permalink = p.Notice, p.Channel, p.TS, p.Permalink
+		if !p.To.IsZero() {
+			r.To = ptr(person(p.To))
+		}
+	default:
+		return r, fmt.Errorf("encode: no stored form for %T", e.Body)
+	}
+	return r, nil
+}
+
+// body is the event that a stored form stands for.
+func (r record) body() (access.Body, error) {
+	switch r.Event {
+	case "requested":
+		return access.Requested{
+			Requestor: value(r.Requestor), Principal: value(r.Principal),
+			Resource: r.Resource, Title: string(r.Title), Target: r.Target.value(),
+			Reason: string(r.Reason), Ticket: string(r.Ticket), Duration: time.Duration(r.Duration),
+		}, nil
+	case "approved":
+		return access.Approval{
+			Source: access.Source(r.Source), Approvers: values(r.Approvers), Policies: r.Policies,
+			Expires: r.ExpiresAt.UTC(), Target: r.Target.value(),
+		}, nil
+	case "denied":
+		return access.Denial{Reason: string(r.Reason)}, nil
+	case "cancelled":
+		return access.Cancellation{}, nil
+	case "timed_out":
+		return access.Timeout{}, nil
+	case "refused":
+		return access.RefusedTry{Action: r.Action, Code: access.Code(r.Code), Text: string(r.Message)}, nil
+	case "reminded":
+		return access.Reminded{}, nil
+	case "notified":
+		return access.Notified{Post: access.Post{
+			Notice: r.Notice, To: value(r.To), Channel: r.Channel, TS: r.TS, Permalink: r.Permalink,
+		}}, nil
+	case "message":
+		return access.MessagePosted{TS: r.TS, Bot: r.Bot, Text: words(r.Text)}, nil
+	case "message_edited":
+		return access.MessageEdited{TS: r.TS, Text: words(r.Text), Previous: words(r.Previous)}, nil
+	case "message_deleted":
+		return access.MessageDeleted{TS: r.TS, Previous: words(r.Previous)}, nil
+	}
+	return r.grantBody()
+}
+
+// grantBody are the events of the grant protocol and of extensions.
+func (r record) grantBody() (access.Body, error) {
+	switch r.Event {
+	case "grant_intent":
+		return access.GrantIntent{
+			Subject: string(r.Subject), Before: access.Presence(r.ObservedBefore), Inherited: r.InheritedFrom,
+		}, nil
+	case "granted":
+		return access.Granted{}, nil
+	case "grant_failed":
+		return access.GrantFailed{Error: string(r.Error), Final: r.Final}, nil
+	case "revoke_intent":
+		return access.RevokeIntent{Cause: access.Cause(r.Cause), Reason: string(r.Reason)}, nil
+	case "revoke_failed":
+		return access.RevokeFailed{Error: string(r.Error)}, nil
+	case "expired", "revoked", "given_back":
+		return access.Ended{Cause: access.Cause(r.Event), Kept: r.Kept}, nil
+	case "extension_requested":
+		return access.ExtensionRequested{Duration: time.Duration(r.Duration), Reason: string(r.Reason)}, nil
+	case "extension_denied":
+		return access.ExtensionDenied{Reason: string(r.Reason)}, nil
+	case "extended":
+		return access.Extended{
+			Source: access.Source(r.Source), Approvers: values(r.Approvers), Expires: r.ExpiresAt.UTC(),
+		}, nil
+	}
+	return nil, fmt.Errorf("decode event: %q is no event that this program knows", r.Event)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func words(t *text) string {
+	if t == nil {
+		return ""
+	}
+	return string(*t)
+}
+
+func value(p *person) access.Person {
+	if p == nil {
+		return access.Person{}
+	}
+	return access.Person(*p)
+}
+
+func people(ps []access.Person) []person {
+	out := make([]person, len(ps))
+	for i, p := range ps {
+		out[i] = person(p)
+	}
+	return out
+}
+
+func values(ps []person) []access.Person {
+	var out []access.Person
+	for _, p := range ps {
+		out = append(out, access.Person(p))
+	}
+	return out
+}
+
+func targetOf(t access.Target) *target { return &target{Provider: t.Provider, With: with(t.With)} }
+
+func (t *target) value() access.Target {
+	if t == nil {
+		return access.Target{}
+	}
+	return access.Target{Provider: t.Provider, With: map[string]any(t.With)}
+}

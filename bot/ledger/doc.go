@@ -1,0 +1,45 @@
+// Package ledger turns events into files and files into requests.
+//
+// # The format
+//
+// Each event is one YAML file in one commit of its own:
+//
+//	requests/2026/11/23/01KAQ…/0002-approved.yaml
+//
+//	version: 1
+//	event_id: click:C0ACCESS:1763876410.000300:approve:U0BOB:1763876431.000100
+//	request: 01KAQ…
+//	event: approved
+//	at: 2026-11-23T05:40:31Z
+//	by:
+//	    email: bob@example.com
+//	    slack: U0BOB
+//	config_commit: 4f1c…
+//	rules: 1
+//	source: reviewer
+//	approvers:
+//	    - email: bob@example.com
+//	      slack: U0BOB
+//	expires_at: 2026-11-23T06:40:31Z
+//	target:
+//	    provider: gitops
+//	    with:
+//	        file: "access.yaml"
+//	        key: "payments.admins"
+//
+// The date in the path is that of the filing, in UTC. Files are numbered from
+// 0001 without gaps and never changed. An empty `by` is the bot itself. What
+// people wrote is always double-quoted, and stands in the file only: a commit
+// message holds nothing but ids, addresses, resource names and times.
+//
+// Version 1 stays readable for ever: what this package once wrote, it reads.
+// The golden files under testdata hold one file of each kind and are only ever
+// added to.
+//
+// # The projection
+//
+// A [Ledger] folds the log once when it is opened and keeps every request in
+// memory. [Ledger.Update] is the one way to change a request: it decides on the
+// present state, appends, and decides again where somebody else was faster. An
+// old decision is never carried over to a new state.
+package ledger

@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// verbs begin the subject line of each kind of event.
+var verbs = map[string]string{
+	"requested": "request", "approved": "approve", "denied": "deny", "cancelled": "cancel",
+	"timed_out": "time out", "refused": "refuse", "reminded": "remind", "notified": "notify",
+	"message": "message", "message_edited": "edit message", "message_deleted": "delete message",
+	"grant_intent": "intend", "granted": "grant", "grant_failed": "fail to grant",
+	"revoke_intent": "end", "revoke_failed": "fail to revoke",
+	"expired": "expire", "revoked": "revoke", "given_back": "give back",
+	"extension_requested": "ask to extend", "extension_denied": "deny extension", "extended": "extend",
+}
+
+// message is the commit message of an event: a subject that reads well in
+// `git log --oneline`, and trailers for programs. r is the request with the
+// event applied. Nothing in it was typed by a person: addresses come from
+// Slack, names of resources from the configuration, and both are checked.
+func message(r access.Request, e access.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: %s → %s%s%s\n\n", verbs[e.Body.Kind()], r.ID, local(r.Principal), resource(r.Resource), detail(r, e), by(e))
+	trailer := func(key, value string, ok bool) {
+		if ok && value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", key, value)
+		}
+	}
+	trailer("Request-Id", r.ID, true)
+	trailer("Event", e.Body.Kind(), true)
+	trailer("Event-Id", e.ID, plainID.MatchString(e.ID))
+	trailer("Requestor", r.Requestor.Email, address.MatchString(r.Requestor.Email))
+	trailer("Principal", r.Principal.Email, address.MatchString(r.Principal.Email))
+	trailer("Resource", r.Resource, true)
+	trailer("Actor", e.By.Email, address.MatchString(e.By.Email))
+	if !r.Expires().IsZero() {
+		trailer("Expires-At", r.Expires().Format(time.RFC3339), true)
+	}
+	trailer("Config-Commit", e.Config, plainID.MatchString(e.Config))
+	return b.String()
+}
+
+var (
+	plainID = regexp.MustCompile(`^[A-Za-z0-9:._/#-]{1,200}$`)
+	address = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}$`)
+	unsafe  = regexp.MustCompile(`[^A-Za-z0-9._/-]`)
+)
+
+func local(p access.Person) string {
+	name, _, _ := strings.Cut(p.Email, "@")
+	if name = unsafe.ReplaceAllString(name, "_"); name == "" {
+		return "somebody"
+	}
+	return name
+}
+
+func resource(id string) string { return unsafe.ReplaceAllString(id, "_") }
+
+func detail(r access.Request, e access.Event) string {
+	switch b := e.Body.(type) {
+	case access.Requested:
+		if b.Duration > 0 {
+			return " for " + access.FormatDuration(b.Duration)
+		}
+	case access.Approval:
+		return " for " + access.FormatDuration(b.Expires.Sub(e.At))
+	case access.Extended, access.ExtensionRequested:
+		return " until " + r.Expires().Format("2006-01-02 15:04 MST")
+	case access.RefusedTry:
+		return " (" + string(b.Code) + ")"
+	case access.Notified:
+		return " (" + b.Post.Notice + ")"
+	}
+	return ""
+}
+
+func by(e access.Event) string {
+	if e.By.IsZero() {
+		return ""
+	}
+	return " (by " + local(e.By) + ")"
+}
