@@ -1,0 +1,268 @@
+package gitstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+)
+
+// maxTurn is how many entries one durable write takes at most, unless a
+// single batch has more.
+const maxTurn = 512
+
+// request is a batch on its way through the writer.
+type request struct {
+	batch   Batch
+	done    chan struct{} // closed when commits and err are set
+	commits []string
+	err     error
+}
+
+// Append writes the entries of a batch in order, one commit each, and returns
+// the ids of the commits. When it returns nil they survive kill -9 and a power
+// cut. Callers that come while a write is under way share the next one.
+//
+// Its errors: ErrInvalid (never writable), ErrConflict (Dir does not hold Have
+// entries: read again and decide again), ErrRewritten, ErrBranchMissing,
+// ErrLocked, and faults of the disk: nothing of the batch is in the log. With
+// ErrUncertain it may be; a second attempt finds out, since it then answers
+// ErrConflict.
+//
+// A caller whose ctx ends returns at once. If its batch still waited it is
+// withdrawn; if the write was under way it is finished, and the error matches
+// ErrUncertain besides that of ctx.
+func (l *Log) Append(ctx context.Context, b Batch) (commits []string, err error) {
+	if err := b.check(); err != nil {
+		return nil, fmt.Errorf("append to log: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("append to log: %w", err)
+	}
+	q := &request{batch: b, done: make(chan struct{})}
+	l.enqueue(q)
+	select {
+	case <-q.done:
+		if q.err != nil {
+			return nil, fmt.Errorf("append to log: %w", q.err)
+		}
+		return q.commits, nil
+	case <-ctx.Done():
+		if l.withdraw(q) {
+			return nil, fmt.Errorf("append to log: %w", ctx.Err())
+		}
+		return nil, fmt.Errorf("append to log: %w: %w", ErrUncertain, ctx.Err())
+	}
+}
+
+// enqueue hands a request to the writer, and starts one if none is at work.
+// The writer is a goroutine that lives as long as there is something to write:
+// so a caller can give up, and a write goes on without it.
+func (l *Log) enqueue(q *request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = append(l.queue, q)
+	if !l.writing {
+		l.writing = true
+		go l.writeAll()
+	}
+}
+
+// withdraw takes a request back, and reports whether no writer had it yet.
+func (l *Log) withdraw(q *request) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, other := range l.queue {
+		if other == q {
+			l.queue = append(l.queue[:i:i], l.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// take returns what waits, up to maxTurn entries; none ends the writer.
+func (l *Log) take() []*request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, entries := 0, 0
+	for n < len(l.queue) && (n == 0 || entries+len(l.queue[n].batch.Entries) <= maxTurn) {
+		entries += len(l.queue[n].batch.Entries)
+		n++
+	}
+	turn := l.queue[:n:n]
+	l.queue = l.queue[n:]
+	l.writing = n > 0
+	return turn
+}
+
+// writeAll is the writer.
+func (l *Log) writeAll() {
+	for turn := l.take(); len(turn) > 0; turn = l.take() {
+		err := l.writeTurn(turn)
+		for _, q := range turn {
+			if err != nil {
+				q.commits, q.err = nil, err
+			}
+			close(q.done)
+		}
+	}
+}
+
+// writeTurn writes what can be written of some requests in one durable write,
+// and sets their results. Its error concerns all of them.
+func (l *Log) writeTurn(turn []*request) error {
+	// No ctx: a caller that waits for the lock of another process has no say
+	// over the others that wait.
+	ctx := context.Background()
+	lock, err := l.cfg.Repo.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.unlock()
+	for {
+		err := l.tryTurn(ctx, turn)
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+		// git pushed to the branch between our look and our lock.
+	}
+}
+
+// tryTurn is one attempt, on the tip as it is now. The caller holds the write
+// lock.
+func (l *Log) tryTurn(ctx context.Context, turn []*request) (err error) {
+	if err := l.catchUp(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			l.root = nil // it holds entries that were not written
+		}
+	}()
+	l.turn++
+	var w packWriter
+	tip := l.tip
+	for _, q := range turn {
+		q.commits, q.err = nil, l.fits(q.batch)
+		if errors.Is(q.err, ErrConflict) || errors.Is(q.err, ErrInvalid) {
+			continue
+		}
+		if q.err != nil {
+			return q.err
+		}
+		if tip, err = l.commitAll(&w, tip, q); err != nil {
+			return err
+		}
+	}
+	if tip == l.tip {
+		return nil
+	}
+	if err := l.cfg.Repo.publish(&w); err != nil {
+		return err
+	}
+	if err := l.cfg.Repo.updateRef(ctx, l.ref, l.tip, tip); err != nil {
+		return err
+	}
+	l.tip = tip
+	l.setHead(tip)
+	l.root.forget(l.turn)
+	return nil
+}
+
+// catchUp makes tip and root those of the branch as it is now. It starts from
+// the head, which descends from tip: Sync may have seen more than the writer.
+func (l *Log) catchUp(ctx context.Context) error {
+	tip, err := l.follow(ctx, plumbing.NewHash(l.Head()))
+	if err != nil {
+		return err
+	}
+	if tip == l.tip && l.root != nil {
+		return nil
+	}
+	c, err := l.cfg.Repo.loadCommit(tip)
+	if err != nil {
+		return err
+	}
+	root, err := l.cfg.Repo.loadTree(c.tree)
+	if err != nil {
+		return err
+	}
+	l.root, l.tip = root, tip
+	return nil
+}
+
+// setHead moves the head after a write. What was written descends from it,
+// whatever Sync has found meanwhile: the ref was compared under its lock.
+func (l *Log) setHead(tip plumbing.Hash) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.head = tip.String()
+}
+
+// fits checks a batch against the tree as it would be written to. Entries of
+// earlier batches of the same turn count.
+func (l *Log) fits(b Batch) error {
+	dir, err := l.cfg.Repo.descend(l.root, b.Dir, l.turn)
+	if err != nil {
+		return err
+	}
+	have := 0
+	if dir != nil {
+		have = len(dir.entries)
+	}
+	if have != b.Have {
+		return fmt.Errorf("%w: %s holds %d entries, not %d", ErrConflict, b.Dir, have, b.Have)
+	}
+	for _, e := range b.Entries {
+		if dir == nil {
+			break
+		}
+		if _, exists := dir.entry(path.Base(e.Path)); exists {
+			return fmt.Errorf("%w: %s exists", ErrConflict, e.Path)
+		}
+	}
+	return nil
+}
+
+// commitAll adds the commits of one request to w and returns the new tip.
+func (l *Log) commitAll(w *packWriter, tip plumbing.Hash, q *request) (plumbing.Hash, error) {
+	for _, e := range q.batch.Entries {
+		id, err := l.commitEntry(w, tip, e)
+		if err != nil {
+			return tip, err
+		}
+		tip = id
+		q.commits = append(q.commits, id.String())
+	}
+	return tip, nil
+}
+
+func (l *Log) commitEntry(w *packWriter, parent plumbing.Hash, e Entry) (plumbing.Hash, error) {
+	blob, err := w.put(plumbing.BlobObject, e.Data)
+	if err != nil {
+		return parent, err
+	}
+	root, err := l.cfg.Repo.insert(w, l.root, e.Path, treeEntry{mode: filemode.Regular, id: blob}, l.turn)
+	if err != nil {
+		return parent, err
+	}
+	message, err := cleanMessage(e.Message)
+	if err != nil {
+		return parent, err
+	}
+	by := stamp{l.cfg.Identity, l.timeOf(e)}
+	c := &commit{tree: root, parents: []plumbing.Hash{parent}, author: by, committer: by, message: message}
+	return c.write(w, l.cfg.Signer)
+}
+
+func (l *Log) timeOf(e Entry) time.Time {
+	if e.Time.IsZero() {
+		return l.cfg.Now()
+	}
+	return e.Time
+}

@@ -1,0 +1,43 @@
+// Package gitstore keeps an append-only log on a branch of a git repository,
+// and reads and edits other branches. It knows bytes, paths and commits, not
+// what they mean. It is built on go-git's formats; go-git's types do not show.
+//
+// # The log
+//
+// A Log is a branch of its own. Its first commit adds the file FORMAT, every
+// later one adds exactly one file below requests/, allowances/, reviews/,
+// sweeps/ or erasures/, and changes nothing else. History is linear, author
+// and committer are the bot, and every commit carries an SSH signature that
+// git verify-commit checks. So git log is the audit trail, and a clone is all
+// that an auditor needs. Verify checks all this, offline, on any clone.
+//
+// Append is a compare-and-swap: a Batch says how many entries its directory
+// holds already, and is refused with ErrConflict where that is not so. Whoever
+// is refused reads what happened meanwhile (Sync, Scan) and decides again.
+//
+// # What survives what
+//
+// Callers that come while a write is under way share the next one: one pack,
+// one move of the branch. Its order is what makes a crash harmless:
+//
+//  1. The pack and its index are written as temporary files and synced.
+//     A crash leaves temporary files, which the next writer removes.
+//  2. They get their names, the pack first, and the directory is synced.
+//     A crash leaves objects that no ref leads to.
+//  3. The new value of the branch is written to a temporary file and synced;
+//     the branch's lock file becomes a second name of it. A crash leaves a
+//     lock, which the next writer knows to be a dead writer's and removes.
+//  4. The lock is renamed over the branch. From here on the entries exist. A
+//     process that is killed here has written them, though nobody was told.
+//  5. The directory is synced, and the callers are answered.
+//
+// Writers of this package, in whatever process, take turns by an flock(2) in
+// the repository's directory countersign/, which git ignores. git itself is
+// kept apart by its own protocol, the lock file of the branch. Hard links and
+// flock are needed: a Unix and a local file system.
+//
+// # Seams
+//
+// Whatever would fetch or push takes a ctx, and Sync looks for other writers:
+// a remote upstream finds its place there.
+package gitstore

@@ -1,0 +1,280 @@
+package gitstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+)
+
+// Edit says which file to change, and as whom.
+type Edit struct {
+	Branch  string
+	Path    string
+	Message string    // of the commit
+	Author  Identity  // author and committer
+	Time    time.Time // of the commit; the zero Time means now
+	Signer  *Signer   // nil leaves the commit unsigned
+
+	// Create makes the branch, with this file alone, if it does not exist.
+	// Otherwise that is ErrNotFound.
+	Create bool
+}
+
+// by returns who commits, and when.
+func (e Edit) by() stamp {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	return stamp{e.Author, e.Time}
+}
+
+// Edit changes one file on a branch in one commit, and returns the new head.
+// It calls change with the file's bytes (nil if there is no such file), and
+// calls it again whenever somebody else moved the branch meanwhile: change
+// decides each time on what it is given and has no other effect. Where change
+// returns the bytes unchanged, or nil for a file that does not exist, nothing
+// is committed, and the current head is returned. A file keeps its mode; a directory, link or submodule in its place
+// is ErrInvalid. An error of change ends the edit and is returned as it is.
+//
+// After nil the commit survives a power cut. After ErrUncertain it may exist.
+// After any other error it does not.
+func (r *Repo) Edit(ctx context.Context, e Edit, change func(old []byte) ([]byte, error)) (commit string, err error) {
+	ref, err := r.checkEdit(&e)
+	if err != nil {
+		return "", fmt.Errorf("edit %s: %w", e.Path, err)
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return "", fmt.Errorf("edit %s: %w", e.Path, err)
+		}
+		id, err := r.tryEdit(ctx, ref, e, change)
+		switch refusal := (*changeError)(nil); {
+		case errors.Is(err, errMoved):
+			continue
+		case errors.As(err, &refusal):
+			return "", refusal.err
+		case err != nil:
+			return "", fmt.Errorf("edit %s on %s: %w", e.Path, e.Branch, err)
+		}
+		return id.String(), nil
+	}
+}
+
+// changeError carries an error of the caller's function past our own.
+type changeError struct{ err error }
+
+func (e *changeError) Error() string { return e.err.Error() }
+
+// checkEdit refuses what can never be written, and returns the branch's ref.
+func (r *Repo) checkEdit(e *Edit) (ref string, err error) {
+	if err := checkPath(e.Path); err != nil {
+		return "", err
+	}
+	if err := e.Author.check(); err != nil {
+		return "", err
+	}
+	if e.Message, err = cleanMessage(e.Message); err != nil {
+		return "", err
+	}
+	if ref, err = branchRef(e.Branch); err != nil {
+		return "", err
+	}
+	return ref, r.checkNotCheckedOut(ref)
+}
+
+// tryEdit is one attempt on the branch as it is now.
+func (r *Repo) tryEdit(ctx context.Context, ref string, e Edit, change func([]byte) ([]byte, error)) (plumbing.Hash, error) {
+	head, root, err := r.editBase(ref, e.Create)
+	if err != nil {
+		return head, err
+	}
+	file, old, err := r.editFile(root, e.Path)
+	if err != nil {
+		return head, err
+	}
+	data, err := change(bytes.Clone(old))
+	if err != nil {
+		return head, &changeError{err}
+	}
+	if bytes.Equal(old, data) && (old != nil || data == nil) {
+		return head, unchanged(head)
+	}
+	var w packWriter
+	if file.id, err = w.put(plumbing.BlobObject, data); err != nil {
+		return head, err
+	}
+	top, err := r.insert(&w, root, e.Path, file, 0)
+	if err != nil {
+		return head, err
+	}
+	c := &commit{tree: top, author: e.by(), committer: e.by(), message: e.Message}
+	if !head.IsZero() {
+		c.parents = []plumbing.Hash{head}
+	}
+	id, err := c.write(&w, e.Signer)
+	if err != nil {
+		return head, err
+	}
+	return id, r.publishAt(ctx, &w, ref, head, id)
+}
+
+// unchanged is the answer to an edit that changes nothing: fine, unless there
+// is not even a branch.
+func unchanged(head plumbing.Hash) error {
+	if head.IsZero() {
+		return fmt.Errorf("%w: nothing to begin the branch with", ErrInvalid)
+	}
+	return nil
+}
+
+// editBase returns the head of a branch and its top directory.
+func (r *Repo) editBase(ref string, create bool) (plumbing.Hash, *tree, error) {
+	head, err := r.readRef(ref)
+	if errors.Is(err, ErrNotFound) && create {
+		root, err := r.loadTree(plumbing.ZeroHash)
+		return plumbing.ZeroHash, root, err
+	}
+	if err != nil {
+		return head, nil, err
+	}
+	c, err := r.loadCommit(head)
+	if err != nil {
+		return head, nil, err
+	}
+	root, err := r.loadTree(c.tree)
+	return head, root, err
+}
+
+// editFile returns the entry of the file to change, without a name if it does
+// not exist, and its bytes.
+func (r *Repo) editFile(root *tree, path string) (treeEntry, []byte, error) {
+	e := treeEntry{mode: filemode.Regular}
+	t := root
+	parts := slices.Collect(pathParts(path))
+	for _, name := range parts[:len(parts)-1] {
+		k, err := r.kid(t, name)
+		if k == nil || err != nil {
+			return e, nil, err
+		}
+		t = k
+	}
+	found, ok := t.entry(parts[len(parts)-1])
+	if !ok {
+		return e, nil, nil
+	}
+	if !found.isFile() {
+		return e, nil, fmt.Errorf("%w: it is not a regular file", ErrInvalid)
+	}
+	data, err := r.objects.getKind(found.id, plumbing.BlobObject)
+	return found, data, err
+}
+
+// publishAt makes objects durable and moves a branch to the commit among them.
+func (r *Repo) publishAt(ctx context.Context, w *packWriter, ref string, old, new plumbing.Hash) error {
+	lock, err := r.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.unlock()
+	// Looked at before anything is written: under contention of our own, only
+	// the winner's pack comes to the disk.
+	if err := r.compareRef(ref, old); err != nil {
+		return err
+	}
+	if err := r.publish(w); err != nil {
+		return err
+	}
+	return r.updateRef(ctx, ref, old, new)
+}
+
+// Creation says how a branch begins.
+type Creation struct {
+	Branch  string
+	Files   map[string][]byte // by path, at least one
+	Message string            // of the commit
+	Author  Identity          // author and committer
+	Time    time.Time         // of the commit; the zero Time means now
+	Signer  *Signer           // nil leaves the commit unsigned
+}
+
+// Create begins a branch with one commit that has no parent, and returns the
+// commit. It fails with ErrExists if the branch exists. After nil the branch
+// survives a power cut; after ErrUncertain it may exist; after any other error
+// it was not created.
+func (r *Repo) Create(ctx context.Context, c Creation) (commit string, err error) {
+	id, err := r.create(ctx, c)
+	if errors.Is(err, errMoved) {
+		err = ErrExists
+	}
+	if err != nil {
+		return "", fmt.Errorf("create branch %s: %w", c.Branch, err)
+	}
+	return id.String(), nil
+}
+
+func (r *Repo) create(ctx context.Context, cr Creation) (plumbing.Hash, error) {
+	if len(cr.Files) == 0 {
+		return plumbing.ZeroHash, fmt.Errorf("%w: no files", ErrInvalid)
+	}
+	e := Edit{Branch: cr.Branch, Message: cr.Message, Author: cr.Author, Time: cr.Time}
+	var w packWriter
+	var ref string
+	blobs := make(map[string]plumbing.Hash, len(cr.Files))
+	for path, data := range cr.Files {
+		var err error
+		e.Path = path
+		if ref, err = r.checkEdit(&e); err != nil {
+			return plumbing.ZeroHash, err
+		}
+		if blobs[path], err = w.put(plumbing.BlobObject, data); err != nil {
+			return plumbing.ZeroHash, err
+		}
+	}
+	top, err := w.putTree(blobs)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	c := &commit{tree: top, author: e.by(), committer: e.by(), message: e.Message}
+	id, err := c.write(&w, cr.Signer)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	return id, r.publishAt(ctx, &w, ref, plumbing.ZeroHash, id)
+}
+
+// putTree adds the trees that hold regular files at the given paths, and
+// returns the top one.
+func (w *packWriter) putTree(blobs map[string]plumbing.Hash) (plumbing.Hash, error) {
+	var entries []treeEntry
+	below := make(map[string]map[string]plumbing.Hash)
+	for path, id := range blobs {
+		name, rest, deeper := strings.Cut(path, "/")
+		switch {
+		case !deeper:
+			entries = append(entries, treeEntry{name, filemode.Regular, id})
+		case below[name] == nil:
+			below[name] = map[string]plumbing.Hash{rest: id}
+		default:
+			below[name][rest] = id
+		}
+	}
+	for name, sub := range below {
+		if _, isFile := blobs[name]; isFile {
+			return plumbing.ZeroHash, fmt.Errorf("%w: %s is both a file and a directory", ErrInvalid, name)
+		}
+		id, err := w.putTree(sub)
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		entries = append(entries, treeEntry{name, filemode.Dir, id})
+	}
+	slices.SortFunc(entries, compareEntries)
+	return w.put(plumbing.TreeObject, encodeTree(entries))
+}

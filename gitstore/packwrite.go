@@ -1,0 +1,201 @@
+package gitstore
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
+	"github.com/go-git/go-git/v5/plumbing/hash"
+)
+
+// packHeader is the length of "PACK", the version and the count.
+const packHeader = 12
+
+// tempPrefix begins the names of unfinished packs. Whoever holds the write
+// lock of the repository knows that nobody is writing them. git removes files
+// of this kind as well, once they are old.
+const tempPrefix = "tmp_countersign_"
+
+// packWriter collects objects and builds from them one pack and its index, in
+// memory. The zero value is ready for use.
+type packWriter struct {
+	body    bytes.Buffer // the entries, behind the header
+	entries []packItem
+	seen    map[plumbing.Hash]bool
+	plain   *zlib.Writer // for trees: hashes do not deflate
+	deflate *zlib.Writer
+}
+
+type packItem struct {
+	id  plumbing.Hash
+	off uint64
+	crc uint32
+}
+
+// put adds an object and returns its id.
+func (w *packWriter) put(kind plumbing.ObjectType, data []byte) (plumbing.Hash, error) {
+	id := plumbing.ComputeHash(kind, data)
+	if w.seen[id] {
+		return id, nil
+	}
+	start := w.body.Len()
+	w.writeEntryHeader(kind, len(data))
+	z, err := w.compressor(kind)
+	if err != nil {
+		return id, err
+	}
+	z.Reset(&w.body)
+	if _, err := z.Write(data); err != nil {
+		return id, err
+	}
+	if err := z.Close(); err != nil {
+		return id, err
+	}
+	w.note(id, start)
+	return id, nil
+}
+
+// putRaw adds an object in the form that another pack stores it in: header
+// and compressed bytes, not a delta.
+func (w *packWriter) putRaw(id plumbing.Hash, raw []byte) {
+	if !w.seen[id] {
+		start := w.body.Len()
+		w.body.Write(raw)
+		w.note(id, start)
+	}
+}
+
+func (w *packWriter) note(id plumbing.Hash, start int) {
+	if w.seen == nil {
+		w.seen = make(map[plumbing.Hash]bool)
+	}
+	w.seen[id] = true
+	crc := crc32.ChecksumIEEE(w.body.Bytes()[start:])
+	w.entries = append(w.entries, packItem{id, packHeader + uint64(start), crc})
+}
+
+func (w *packWriter) compressor(kind plumbing.ObjectType) (z *zlib.Writer, err error) {
+	if kind == plumbing.TreeObject {
+		if w.plain == nil {
+			w.plain, err = zlib.NewWriterLevel(nil, zlib.NoCompression)
+		}
+		return w.plain, err
+	}
+	if w.deflate == nil {
+		w.deflate, err = zlib.NewWriterLevel(nil, zlib.DefaultCompression)
+	}
+	return w.deflate, err
+}
+
+func (w *packWriter) writeEntryHeader(kind plumbing.ObjectType, size int) {
+	b := byte(kind)<<4 | byte(size&15)
+	for size >>= 4; size > 0; size >>= 7 {
+		w.body.WriteByte(b | 0x80)
+		b = byte(size & 0x7f)
+	}
+	w.body.WriteByte(b)
+}
+
+// build returns the pack in two parts, behind one another, its index, and its
+// checksum, which names it.
+func (w *packWriter) build() (head, body, index []byte, sum plumbing.Hash, err error) {
+	head = binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), uint32(len(w.entries)))
+	h := hash.New(hash.CryptoType)
+	h.Write(head)
+	h.Write(w.body.Bytes())
+	h.Sum(sum[:0])
+	w.body.Write(sum[:])
+
+	var iw idxfile.Writer
+	if err := iw.OnHeader(uint32(len(w.entries))); err != nil {
+		return nil, nil, nil, sum, err
+	}
+	for _, e := range w.entries {
+		iw.Add(e.id, e.off, e.crc)
+	}
+	if err := iw.OnFooter(sum); err != nil {
+		return nil, nil, nil, sum, err
+	}
+	idx, err := iw.Index()
+	if err != nil {
+		return nil, nil, nil, sum, err
+	}
+	var buf bytes.Buffer
+	_, err = idxfile.NewEncoder(&buf).Encode(idx)
+	return head, w.body.Bytes(), buf.Bytes(), sum, err
+}
+
+// publish writes the collected objects as one pack. When it returns nil they
+// survive a power cut. A crash before that leaves temporary files, or a pack
+// that nothing refers to, or a pack without its index: all of them harmless,
+// since no ref names a commit before its pack is published.
+func (r *Repo) publish(w *packWriter) (err error) {
+	head, body, index, sum, err := w.build()
+	if err != nil {
+		return fmt.Errorf("build pack: %w", err)
+	}
+	dir := r.objects.packDir()
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("write pack: %w", err)
+	}
+	if err := r.step("pack write"); err != nil {
+		return fmt.Errorf("write pack: %w", err)
+	}
+	tmpPack, err := writeTemp(dir, tempPrefix, 0o444, head, body)
+	if err != nil {
+		return fmt.Errorf("write pack: %w", err)
+	}
+	defer removeOnError(&err, tmpPack)
+	if err := r.step("index write"); err != nil {
+		return fmt.Errorf("write pack index: %w", err)
+	}
+	tmpIdx, err := writeTemp(dir, tempPrefix, 0o444, index)
+	if err != nil {
+		return fmt.Errorf("write pack index: %w", err)
+	}
+	defer removeOnError(&err, tmpIdx)
+	name := filepath.Join(dir, "pack-"+sum.String())
+	if err := r.renamePack(tmpPack, tmpIdx, name); err != nil {
+		return fmt.Errorf("publish pack: %w", err)
+	}
+	p, err := openPack(name + ".pack")
+	if err != nil {
+		return err
+	}
+	r.objects.add(p)
+	return nil
+}
+
+// renamePack gives pack and index their names, the pack first: git looks for
+// indexes and then expects their packs.
+func (r *Repo) renamePack(tmpPack, tmpIdx, name string) error {
+	if err := r.step("pack rename"); err != nil {
+		return err
+	}
+	if err := os.Rename(tmpPack, name+".pack"); err != nil {
+		return err
+	}
+	if err := r.step("index rename"); err != nil {
+		return err
+	}
+	if err := os.Rename(tmpIdx, name+".idx"); err != nil {
+		return err
+	}
+	if err := r.step("pack directory sync"); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+func removeOnError(err *error, path string) {
+	if *err != nil && !errors.Is(os.Remove(path), os.ErrNotExist) {
+		return // it stays behind, and is removed when the store is next opened
+	}
+}
