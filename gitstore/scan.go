@@ -20,23 +20,30 @@ import (
 // ends the scan and is returned as it is. Memory: 20 bytes a commit, and the
 // trees of one path.
 func (l *Log) Scan(ctx context.Context, after string, fn func(Entry) error) (head string, err error) {
-	head = l.Head()
-	ids, err := l.cfg.Repo.linear(ctx, plumbing.NewHash(head), after)
+	return l.cfg.Repo.Scan(ctx, after, l.Head(), fn)
+}
+
+// Scan is [Log.Scan] of a log that is only read, up to the commit head. It
+// writes nothing, so that it serves any clone.
+func (r *Repo) Scan(ctx context.Context, after, head string, fn func(Entry) error) (string, error) {
+	ids, err := r.linear(ctx, plumbing.NewHash(head), after)
 	if err != nil {
 		return "", fmt.Errorf("scan log: %w", err)
 	}
-	d := differ{objects: l.cfg.Repo.objects, trees: make(map[plumbing.Hash][]byte)}
+	d := differ{objects: r.objects, trees: make(map[plumbing.Hash][]byte)}
 	var prev plumbing.Hash
 	if after != "" {
-		if prev, err = l.treeOf(after); err != nil {
+		c, err := r.readCommit(after)
+		if err != nil {
 			return "", fmt.Errorf("scan log: %w", err)
 		}
+		prev = c.tree
 	}
 	for i, id := range slices.Backward(ids) {
 		if err := ctx.Err(); err != nil {
 			return "", fmt.Errorf("scan log: %w", err)
 		}
-		c, err := l.cfg.Repo.loadCommit(id)
+		c, err := r.loadCommit(id)
 		if err != nil {
 			return "", fmt.Errorf("scan log: %w", err)
 		}
@@ -53,14 +60,6 @@ func (l *Log) Scan(ctx context.Context, after string, fn func(Entry) error) (hea
 		prev = c.tree
 	}
 	return head, nil
-}
-
-func (l *Log) treeOf(id string) (plumbing.Hash, error) {
-	c, err := l.cfg.Repo.readCommit(id)
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	return c.tree, nil
 }
 
 // linear returns the commits from tip back to the one behind after, newest
