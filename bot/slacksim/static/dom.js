@@ -60,14 +60,16 @@ export function uid(prefix) {
 }
 
 const keys = new WeakMap();
+const prints = new WeakMap();
 
 /**
  * Brings the children of parent in line with items. A child whose key is still
- * wanted stays where it is and is given to patch(node, item), which returns the
- * node itself or its replacement; nodes that need not move are not moved, so
- * that focus, selection and scroll positions survive.
+ * wanted stays where it is: patch(node, item) brings it up to date and returns
+ * it or its replacement; without patch it is replaced by make(item) only when
+ * print(item), a string, differs from last time. Nodes that need not move are
+ * not moved, so that focus, selection and scroll positions survive.
  */
-export function reconcile(parent, items, { key, make, patch }) {
+export function reconcile(parent, items, { key, make, patch, print = JSON.stringify }) {
   const wanted = uniqueKeys(items, key);
   const present = new Map();
   const taken = new Set(wanted);
@@ -78,7 +80,7 @@ export function reconcile(parent, items, { key, make, patch }) {
   let cursor = parent.firstElementChild;
   items.forEach((item, i) => {
     const old = present.get(wanted[i]);
-    const node = old ? patch(old, item) : make(item);
+    const node = patch ? patched(old, item, make, patch) : printed(old, item, make, print);
     keys.set(node, wanted[i]);
     if (old && node !== old) {
       if (cursor === old) cursor = node;
@@ -87,6 +89,18 @@ export function reconcile(parent, items, { key, make, patch }) {
     if (node === cursor) cursor = cursor.nextElementSibling;
     else parent.insertBefore(node, cursor);
   });
+}
+
+function patched(old, item, make, patch) {
+  return old ? patch(old, item) : make(item);
+}
+
+function printed(old, item, make, print) {
+  const now = print(item);
+  if (old && prints.get(old) === now) return old;
+  const node = make(item);
+  prints.set(node, now);
+  return node;
 }
 
 function uniqueKeys(items, key) {
