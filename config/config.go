@@ -63,6 +63,7 @@ func (r *reader) file(root value) *File {
 	o := root.object("version", "slack", "reviewers", "auditors", "settings", "people",
 		"groups", "resources", "oncall", "policies", "tests")
 	if !o.ok {
+		o.require(root, "write version: 1 as the first line")
 		return nil
 	}
 	if !o.version() {

@@ -332,3 +332,15 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkRead(b *testing.B) {
+	data, err := os.ReadFile("testdata/full.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, _, err := config.Read("c", data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
