@@ -110,6 +110,9 @@ func (l *Log) writeAll() {
 			}
 			close(q.done)
 		}
+		if err == nil {
+			_ = l.cfg.Repo.tidyLocked() // see tidy for why the error may go
+		}
 	}
 }
 
@@ -162,7 +165,7 @@ func (l *Log) tryTurn(ctx context.Context, turn []*request) (err error) {
 	if tip == l.tip {
 		return nil
 	}
-	if err := l.cfg.Repo.publish(&w); err != nil {
+	if _, err := l.cfg.Repo.publish(&w); err != nil {
 		return err
 	}
 	if err := l.cfg.Repo.updateRef(ctx, l.ref, l.tip, tip); err != nil {

@@ -188,10 +188,14 @@ func (r *Repo) publishAt(ctx context.Context, w *packWriter, ref string, old, ne
 	if err := r.compareRef(ref, old); err != nil {
 		return err
 	}
-	if err := r.publish(w); err != nil {
+	if _, err := r.publish(w); err != nil {
 		return err
 	}
-	return r.updateRef(ctx, ref, old, new)
+	if err := r.updateRef(ctx, ref, old, new); err != nil {
+		return err
+	}
+	_ = r.tidy() // see there for why the error may go
+	return nil
 }
 
 // Creation says how a branch begins.

@@ -188,7 +188,8 @@ func (l *Log) writeFormat() (plumbing.Hash, error) {
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	return id, l.cfg.Repo.publish(&w)
+	_, err = l.cfg.Repo.publish(&w)
+	return id, err
 }
 
 // checkFormat refuses a branch that is not a log of this format.

@@ -45,7 +45,8 @@ type objectStore struct {
 	bases *cache.BufferLRU
 
 	packs atomic.Pointer[[]*pack]
-	mu    sync.Mutex // held while the list of packs is replaced
+	last  atomic.Pointer[pack] // where an object was found last
+	mu    sync.Mutex           // held while the list of packs is replaced
 }
 
 func openObjects(dir string) (*objectStore, error) {
@@ -107,13 +108,17 @@ func (s *objectStore) getKind(id plumbing.Hash, kind plumbing.ObjectType) ([]byt
 }
 
 func (s *objectStore) find(id plumbing.Hash) (object, error) {
+	last := s.last.Load() // neighbours lie together
+	if obj, ok, err := s.findIn(last, id); ok || err != nil {
+		return obj, err
+	}
 	for _, p := range *s.packs.Load() {
-		off, ok, err := p.offset(id)
-		if err != nil {
-			return object{}, err
+		if p == last {
+			continue
 		}
-		if ok {
-			return s.readPacked(p, off)
+		if obj, ok, err := s.findIn(p, id); ok || err != nil {
+			s.last.Store(p)
+			return obj, err
 		}
 	}
 	for _, dir := range s.dirs {
@@ -123,6 +128,18 @@ func (s *objectStore) find(id plumbing.Hash) (object, error) {
 		}
 	}
 	return object{}, errNoObject
+}
+
+// findIn looks for an object in one pack, which may be nil.
+func (s *objectStore) findIn(p *pack, id plumbing.Hash) (obj object, ok bool, err error) {
+	if p == nil {
+		return obj, false, nil
+	}
+	off, ok, err := p.offset(id)
+	if ok {
+		obj, err = s.readPacked(p, off)
+	}
+	return obj, ok, err
 }
 
 // rescan lists the packs again and reports whether the list has changed.

@@ -41,9 +41,13 @@ type pack struct {
 	fan   [256]uint32
 	big   int64 // number of 8-byte offsets
 	z     inflaters
+
+	foreign atomic.Bool // it holds deltas or is marked: not ours to merge
 }
 
 var packSeq atomic.Int64
+
+func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 // openPack opens a pack by the path of its .pack file.
 func openPack(path string) (*pack, error) {
@@ -98,7 +102,7 @@ func (p *pack) readHeader(size int64) error {
 	}
 	last := uint32(0)
 	for i := range p.fan {
-		p.fan[i] = binary.BigEndian.Uint32(head[idxHeader+4*i:])
+		p.fan[i] = be32(head[idxHeader+4*i:])
 		if p.fan[i] < last {
 			return fmt.Errorf("%w: pack index counts backwards", ErrCorrupt)
 		}
@@ -145,7 +149,7 @@ func (p *pack) offsetAt(i int64) (int64, error) {
 	if _, err := p.index.ReadAt(b[:4], small+4*i); err != nil {
 		return 0, err
 	}
-	v := binary.BigEndian.Uint32(b[:4])
+	v := be32(b[:4])
 	if v < 1<<31 {
 		return int64(v), nil
 	}

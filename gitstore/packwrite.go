@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -132,45 +131,45 @@ func (w *packWriter) build() (head, body, index []byte, sum plumbing.Hash, err e
 	return head, w.body.Bytes(), buf.Bytes(), sum, err
 }
 
-// publish writes the collected objects as one pack. When it returns nil they
-// survive a power cut. A crash before that leaves temporary files, or a pack
+// publish writes the collected objects as one pack and returns the path of
+// its file. When the error is nil they survive a power cut. A crash before that leaves temporary files, or a pack
 // that nothing refers to, or a pack without its index: all of them harmless,
 // since no ref names a commit before its pack is published.
-func (r *Repo) publish(w *packWriter) (err error) {
+func (r *Repo) publish(w *packWriter) (path string, err error) {
 	head, body, index, sum, err := w.build()
 	if err != nil {
-		return fmt.Errorf("build pack: %w", err)
+		return "", fmt.Errorf("build pack: %w", err)
 	}
 	dir := r.objects.packDir()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("write pack: %w", err)
+		return "", fmt.Errorf("write pack: %w", err)
 	}
 	if err := r.step("pack write"); err != nil {
-		return fmt.Errorf("write pack: %w", err)
+		return "", fmt.Errorf("write pack: %w", err)
 	}
 	tmpPack, err := writeTemp(dir, tempPrefix, 0o444, head, body)
 	if err != nil {
-		return fmt.Errorf("write pack: %w", err)
+		return "", fmt.Errorf("write pack: %w", err)
 	}
 	defer removeOnError(&err, tmpPack)
 	if err := r.step("index write"); err != nil {
-		return fmt.Errorf("write pack index: %w", err)
+		return "", fmt.Errorf("write pack index: %w", err)
 	}
 	tmpIdx, err := writeTemp(dir, tempPrefix, 0o444, index)
 	if err != nil {
-		return fmt.Errorf("write pack index: %w", err)
+		return "", fmt.Errorf("write pack index: %w", err)
 	}
 	defer removeOnError(&err, tmpIdx)
 	name := filepath.Join(dir, "pack-"+sum.String())
 	if err := r.renamePack(tmpPack, tmpIdx, name); err != nil {
-		return fmt.Errorf("publish pack: %w", err)
+		return "", fmt.Errorf("publish pack: %w", err)
 	}
 	p, err := openPack(name + ".pack")
 	if err != nil {
-		return err
+		return "", err
 	}
 	r.objects.add(p)
-	return nil
+	return p.path, nil
 }
 
 // renamePack gives pack and index their names, the pack first: git looks for
@@ -194,8 +193,10 @@ func (r *Repo) renamePack(tmpPack, tmpIdx, name string) error {
 	return syncDir(filepath.Dir(name))
 }
 
+// removeOnError removes a temporary file after a failure. If even that fails,
+// a later writer finds the file and removes it.
 func removeOnError(err *error, path string) {
-	if *err != nil && !errors.Is(os.Remove(path), os.ErrNotExist) {
-		return // it stays behind, and is removed when the store is next opened
+	if *err != nil {
+		os.Remove(path)
 	}
 }

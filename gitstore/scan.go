@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
 )
 
 // Scan calls fn for each entry behind the commit after, oldest first, up to
@@ -96,7 +97,11 @@ type differ struct {
 	objects *objectStore
 	trees   map[plumbing.Hash][]byte
 	now     map[plumbing.Hash][]byte
-	verify  bool // recompute the ids of all objects read
+	verify  bool // recompute the ids of all objects read, and check trees
+}
+
+func newDiffer(objects *objectStore) *differ {
+	return &differ{objects: objects, trees: make(map[plumbing.Hash][]byte), now: make(map[plumbing.Hash][]byte)}
 }
 
 // errNotAdded says that a commit does something else than add one file.
@@ -105,8 +110,8 @@ var errNotAdded = errors.New("does not add exactly one file")
 // entry returns what commit c adds to the tree prev.
 func (d *differ) entry(c *commit, prev plumbing.Hash) (Entry, error) {
 	path, added, err := d.added(prev, c.tree)
-	if err == nil && !added.isFile() {
-		err = errNotAdded
+	if err == nil && added.mode != filemode.Regular {
+		err = fmt.Errorf("%w: %s is not a regular file", errNotAdded, path)
 	}
 	if errors.Is(err, errNotAdded) {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -172,6 +177,11 @@ func (d *differ) tree(id plumbing.Hash) ([]byte, error) {
 		var err error
 		if raw, err = d.read(id, plumbing.TreeObject); err != nil {
 			return nil, err
+		}
+		if d.verify {
+			if err := checkTree(raw); err != nil {
+				return nil, err
+			}
 		}
 	}
 	d.now[id] = raw

@@ -1,0 +1,26 @@
+package gitstore
+
+// SetFault calls f with the name of each step that touches the disk; an error
+// of f ends the step.
+func SetFault(r *Repo, f func(step string) error) { r.fault = f }
+
+// Steps are the steps of a durable write, in order.
+func Steps() []string {
+	return []string{
+		"pack write", "index write", "pack rename", "index rename", "pack directory sync",
+		"ref write", "ref lock", "ref rename", "ref directory sync",
+	}
+}
+
+// Packs returns how many packs a repository's readers know.
+func Packs(r *Repo) int { return len(*r.objects.packs.Load()) }
+
+// Tidy merges packs as a writer does.
+func Tidy(r *Repo) error { return r.tidyLocked() }
+
+// Waiting returns how many batches wait for a writer.
+func Waiting(l *Log) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
+}

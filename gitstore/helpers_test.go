@@ -1,0 +1,22 @@
+package gitstore_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// unpackObjects turns a pack into loose objects.
+func unpackObjects(dir, pack string) error {
+	f, err := os.Open(pack)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	cmd := exec.Command("git", "unpack-objects", "-q")
+	cmd.Dir, cmd.Stdin = dir, f
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("git unpack-objects: %w: %s", err, out)
+	}
+	return nil
+}
