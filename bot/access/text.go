@@ -61,7 +61,7 @@ var secrets = []secret{
 	{"Google key", regexp.MustCompile(`\bAIza[0-9A-Za-z_-]{35}\b`), 0},
 	{"JWT", regexp.MustCompile(`\beyJ[0-9A-Za-z_-]{5,}\.[0-9A-Za-z_-]{5,}\.[0-9A-Za-z_-]*`), 0},
 	{"API key", regexp.MustCompile(`\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{16,}|\bsk-[0-9A-Za-z_-]{20,}|\bglpat-[0-9A-Za-z_-]{20,}|\bnpm_[0-9A-Za-z]{30,}`), 0},
-	{"password", regexp.MustCompile(`(?i)(\b(?:password|passwd|pwd|secret|token|api[_-]?key)\b["']?\s*[:=]\s*["']?)[^\s"'<>]{6,}`), 1},
+	{"password", regexp.MustCompile(`(?i)(\b(?:password|passwd|pwd|secret|token|api[_-]?key)\b["']?\s*[:=]\s*["']?)[^\s"'<>\[][^\s"'<>]{5,}`), 1},
 	{"URL credentials", regexp.MustCompile(`(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@`), 1},
 	{"authorization", regexp.MustCompile(`(?i)(\bauthorization:\s*(?:bearer|basic|token)\s+)[0-9A-Za-z._~+/=-]{8,}`), 1},
 }
