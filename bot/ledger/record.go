@@ -94,6 +94,12 @@ type with map[string]any
 // MarshalYAML implements yaml.Marshaler.
 func (w with) MarshalYAML() (any, error) { return quoteAll(map[string]any(w)), nil }
 
+// UnmarshalYAML implements yaml.Unmarshaler. Without it, maps within would be
+// of this type too.
+func (w *with) UnmarshalYAML(n *yaml.Node) error {
+	return n.Decode((*map[string]any)(w))
+}
+
 func quoteAll(v any) any {
 	switch v := v.(type) {
 	case string:

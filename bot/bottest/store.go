@@ -1,0 +1,95 @@
+package bottest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"countersign/bot/ledger"
+)
+
+// A Store is a log in memory, as strict as the one in git: files are only ever
+// added, in their place, and a writer who is behind is refused. Its zero value
+// is an empty log. It is safe for concurrent use, also by several ledgers.
+type Store struct {
+	mu    sync.Mutex
+	files []ledger.File
+
+	// Fault, if set, is asked before each Append. Its error is returned; with
+	// applied, the files are written all the same, as after a lost answer.
+	Fault func(dir string, files []ledger.File) (applied bool, err error)
+}
+
+// Append implements [ledger.Store].
+func (s *Store) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.Fault != nil {
+		if applied, err := s.Fault(dir, files); err != nil {
+			if applied {
+				_, late := s.add(dir, have, files)
+				err = errors.Join(err, late)
+			}
+			return nil, err
+		}
+	}
+	return s.add(dir, have, files)
+}
+
+func (s *Store) add(dir string, have int, files []ledger.File) ([]string, error) {
+	there := 0
+	for _, f := range s.files {
+		if path.Dir(f.Path) == dir {
+			there++
+		}
+	}
+	if there != have {
+		return nil, fmt.Errorf("%w: %s holds %d files, not %d", ledger.ErrConflict, dir, there, have)
+	}
+	var commits []string
+	for i, f := range files {
+		if path.Dir(f.Path) != dir || !strings.HasPrefix(path.Base(f.Path), fmt.Sprintf("%04d-", have+i+1)) {
+			return nil, fmt.Errorf("%s does not belong into %s as file %d", f.Path, dir, have+i+1)
+		}
+		f.Commit = fmt.Sprintf("%040x", len(s.files)+1)
+		f.Data = slices.Clone(f.Data)
+		s.files = append(s.files, f)
+		commits = append(commits, f.Commit)
+	}
+	return commits, nil
+}
+
+// Scan implements [ledger.Store].
+func (s *Store) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
+	s.mu.Lock()
+	files := slices.Clone(s.files)
+	s.mu.Unlock()
+	head, reached := after, after == ""
+	for _, f := range files {
+		if reached {
+			if err := fn(f); err != nil {
+				return head, err
+			}
+			head = f.Commit
+		}
+		reached = reached || f.Commit == after
+	}
+	if !reached {
+		return after, fmt.Errorf("the log does not hold commit %s", after)
+	}
+	return head, ctx.Err()
+}
+
+// Files are all files of the log, oldest first.
+func (s *Store) Files() []ledger.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.files)
+}
