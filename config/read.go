@@ -242,7 +242,7 @@ func (v value) texts(list []value, shape *regexp.Regexp, what string) []string {
 // shaped reads a text that a pattern matches.
 func (v value) shaped(shape *regexp.Regexp, what string) (string, bool) {
 	s, ok := v.text()
-	if ok && !shape.MatchString(s) {
+	if ok && (len(s) > maxName || !shape.MatchString(s)) {
 		v.fail("write "+what, "%s is not allowed here", quote(s))
 		return "", false
 	}

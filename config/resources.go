@@ -165,7 +165,7 @@ func (o object) put(m map[string]any, key, hint string, fits func(string) bool) 
 	s, ok := v.text()
 	switch {
 	case !ok:
-	case strings.TrimSpace(s) != s || !fits(s):
+	case strings.TrimSpace(s) != s || len(s) > 1000 || !fits(s):
 		v.fail(hint, "%s is not allowed here", quote(s))
 	default:
 		m[key] = s

@@ -8,7 +8,10 @@ import (
 	"strings"
 )
 
-// shapes are how names look, compiled once a file.
+const maxName = 100
+
+// shapes are how names look, compiled once a file. What they match has at most
+// maxName characters; the patterns do not say so, since counting makes them slow.
 type shapes struct {
 	address   *regexp.Regexp
 	slackUser *regexp.Regexp // id
@@ -25,21 +28,21 @@ type shapes struct {
 
 func newShapes() shapes {
 	const atom = "[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+"
-	const label = `[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?`
+	const label = `[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?`
 	return shapes{
 		// Addresses follow what mail systems take in practice. Letters outside
 		// ASCII are refused: two that look alike would be two people.
 		address:   regexp.MustCompile(`^` + atom + `(?:\.` + atom + `)*@(?:` + label + `\.)+` + label + `$`),
-		slackUser: regexp.MustCompile(`^[UW][A-Z0-9]{2,30}$`),
-		channel:   regexp.MustCompile(`^(?:[CG][A-Z0-9]{2,30}|#[\p{Ll}\p{Lo}\p{M}\p{N}_-]{1,80})$`),
-		handle:    regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,79}$`),
-		login:     regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`),
-		slug:      regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`),
-		ownerName: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}$`),
-		vendorID:  regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`),
-		resource:  regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]{0,99}$`),
-		tag:       regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$`),
-		env:       regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,99}$`),
+		slackUser: regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`),
+		channel:   regexp.MustCompile(`^(?:[CG][A-Z0-9]{2,}|#[\p{Ll}\p{Lo}\p{M}\p{N}_-]+)$`),
+		handle:    regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`),
+		login:     regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`),
+		slug:      regexp.MustCompile(`^[A-Za-z0-9._-]+$`),
+		ownerName: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$`),
+		vendorID:  regexp.MustCompile(`^[A-Za-z0-9_-]+$`),
+		resource:  regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]*$`),
+		tag:       regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`),
+		env:       regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`),
 	}
 }
 
@@ -53,7 +56,7 @@ func (x shapes) envName(s string) bool {
 			return false
 		}
 	}
-	return x.env.MatchString(s)
+	return len(s) <= maxName && x.env.MatchString(s)
 }
 
 // webhookURL reports whether access may be asked for there.
