@@ -167,3 +167,48 @@ func BenchmarkFold(b *testing.B) {
 		}
 	}
 }
+
+// TestJustify: what was decided is justified, and what was forged is not.
+func TestJustify(t *testing.T) {
+	for _, st := range states {
+		s := reach(t, st.name)
+		var r access.Request
+		for _, e := range s.log {
+			if err := access.Justify(r, e, s.rules, s.rules); err != nil {
+				t.Errorf("%s: %s: %v", st.name, e.Body.Kind(), err)
+			}
+			for name, forged := range forgeries(r, e) {
+				if access.Justify(r, forged, s.rules, s.rules) == nil {
+					t.Errorf("%s: %s %s is justified", st.name, e.Body.Kind(), name)
+				}
+			}
+			r, _ = access.Apply(r, e)
+		}
+	}
+}
+
+func forgeries(_ access.Request, e access.Event) map[string]access.Event {
+	f := map[string]access.Event{}
+	switch b := e.Body.(type) {
+	case access.Approval:
+		x := e
+		x.By, b.Approvers = dan, []access.Person{dan}
+		x.Body = b
+		f["by somebody without rights"] = x
+		y := e
+		c := e.Body.(access.Approval)
+		c.Expires = e.At.Add(9 * time.Hour)
+		y.Body = c
+		f["for longer than the limit"] = y
+	case access.Denial:
+		x := e
+		x.By = erin
+		f["by the principal"] = x
+	case access.Requested:
+		x := e
+		b.Target = access.Target{Provider: "gitops", With: map[string]any{"key": "root"}}
+		x.Body = b
+		f["for another target"] = x
+	}
+	return f
+}

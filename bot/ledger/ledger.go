@@ -113,16 +113,43 @@ func (l *Ledger) Sync(ctx context.Context) ([]string, error) {
 	return slices.Compact(changed), nil
 }
 
+// ErrNoEvent says that a file of the log is no event of a request.
+var ErrNoEvent = errors.New("not an event of a request")
+
+// Read decodes a file of the log and checks that it is what its path says.
+func Read(f File) (access.Event, error) {
+	id, _, kind, err := split(f.Path)
+	if err != nil {
+		return access.Event{}, err
+	}
+	e, err := Decode(f.Data)
+	if err != nil {
+		return e, err
+	}
+	if e.Request != id || e.Body.Kind() != kind {
+		return e, fmt.Errorf("the file does not belong there: it is %s of request %s", e.Body.Kind(), e.Request)
+	}
+	return e, nil
+}
+
+// split takes a path apart.
+func split(name string) (id string, n int, kind string, err error) {
+	m := eventPath.FindStringSubmatch(name)
+	if m == nil {
+		return "", 0, "", ErrNoEvent
+	}
+	n, err = strconv.Atoi(m[2])
+	return m[1], n, m[3], err
+}
+
 // take adds one file of the log; fresh is false for one that is known already.
 func (l *Ledger) take(f File) (id string, fresh bool, err error) {
-	m := eventPath.FindStringSubmatch(f.Path)
-	if m == nil {
+	id, n, _, err := split(f.Path)
+	if errors.Is(err, ErrNoEvent) {
 		return "", false, nil
 	}
-	id = m[1]
-	n, err := strconv.Atoi(m[2])
 	if err != nil {
-		return id, false, fmt.Errorf("%s: %w", f.Path, err)
+		return "", false, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,12 +160,12 @@ func (l *Ledger) take(f File) (id string, fresh bool, err error) {
 	if n <= have {
 		return id, false, nil
 	}
-	e, err := Decode(f.Data)
+	e, err := Read(f)
+	if err == nil && n != have+1 {
+		err = fmt.Errorf("event %d is missing", have+1)
+	}
 	if err != nil {
 		return id, false, fmt.Errorf("%s: %w", f.Path, err)
-	}
-	if n != have+1 || e.Request != id || e.Body.Kind() != m[3] {
-		return id, false, fmt.Errorf("%s: the file does not belong there: event %d of request %s, %s", f.Path, have+1, e.Request, e.Body.Kind())
 	}
 	return id, true, l.apply(Entry{Event: e, Path: f.Path, Commit: f.Commit})
 }

@@ -1,0 +1,56 @@
+package access
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Justify decides anew what an event records: whether the person whom it names
+// might do that, to the request as it stood before, under the rules of then. It
+// returns why not. Events that need no one's permission are justified.
+func Justify(before Request, e Event, today, filed *Rules) error {
+	a, ok := actionOf(before, e)
+	if !ok {
+		return nil
+	}
+	if today == nil || filed == nil {
+		return fmt.Errorf("the configuration that governed it cannot be read")
+	}
+	f := Facts{Now: e.At, ID: e.ID, New: e.Request, Actor: Actor{Person: e.By}, Rules: today, Filed: filed, Late: e.Late}
+	events, err := a.decide(f, before)
+	if err != nil {
+		return fmt.Errorf("would be refused: %w", err)
+	}
+	if len(events) != 1 || !reflect.DeepEqual(events[0].Body, e.Body) {
+		return fmt.Errorf("would be decided differently")
+	}
+	return nil
+}
+
+// actionOf is what the person of an event must have wanted.
+func actionOf(r Request, e Event) (Action, bool) {
+	switch b := e.Body.(type) {
+	case Requested:
+		return File{Resource: b.Resource, Principal: Actor{Person: b.Principal}, Duration: b.Duration, Reason: b.Reason, Ticket: b.Ticket}, true
+	case Approval:
+		return Approve{Request: r.ID, For: b.Expires.Sub(e.At)}, true
+	case Denial:
+		return Deny{Request: r.ID, Reason: b.Reason}, true
+	case Cancellation:
+		return Cancel{Request: r.ID}, true
+	case ExtensionRequested:
+		return Extend{Request: r.ID, By: b.Duration, Reason: b.Reason}, true
+	case Extended:
+		return ApproveExtension{Request: r.ID, Round: r.Rounds}, true
+	case ExtensionDenied:
+		return DenyExtension{Request: r.ID, Round: r.Rounds, Reason: b.Reason}, true
+	case RevokeIntent:
+		switch b.Cause {
+		case CauseRevoked:
+			return Revoke{Request: r.ID, Reason: b.Reason}, true
+		case CauseGivenBack:
+			return GiveBack{Request: r.ID}, true
+		}
+	}
+	return nil, false
+}

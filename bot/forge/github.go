@@ -1,0 +1,121 @@
+// Package forge asks the forge that hosts the configuration about it: which
+// pull request brought a commit, who proposed, approved and merged it.
+package forge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/google/go-github/v62/github"
+)
+
+// GitHub is one repository on GitHub, or on an Enterprise Server. It is safe
+// for concurrent use.
+type GitHub struct {
+	client      *github.Client
+	owner, name string
+}
+
+// Config says which repository, and how to reach it.
+type Config struct {
+	Remote string // the repository's address, https or ssh, as git has it
+	Token  string
+	APIURL string       // unset: https://api.github.com/; plain http on loopback only
+	Client *http.Client // unset: one that gives up after 20 s
+}
+
+// ErrElsewhere says that an address is not that of a repository on GitHub.
+var ErrElsewhere = errors.New("not a repository on GitHub")
+
+var remote = regexp.MustCompile(`^(?:https://(?:[^@/]+@)?|ssh://(?:[^@/]+@)?|[^@/]+@)([^/:]+)(?::\d+)?[:/]([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(?:\.git)?/?$`)
+
+// NewGitHub returns the repository. It makes no call.
+func NewGitHub(c Config) (*GitHub, error) {
+	m := remote.FindStringSubmatch(c.Remote)
+	if m == nil || c.APIURL == "" && m[1] != "github.com" {
+		return nil, fmt.Errorf("%s: %w", c.Remote, ErrElsewhere)
+	}
+	if c.Token == "" {
+		return nil, errors.New("forge: no token")
+	}
+	if c.Client == nil {
+		c.Client = &http.Client{Timeout: 20 * time.Second}
+	}
+	client := github.NewClient(c.Client).WithAuthToken(c.Token)
+	if c.APIURL != "" {
+		base, err := url.Parse(c.APIURL)
+		if err != nil || base.Scheme != "https" && !(base.Scheme == "http" && (base.Hostname() == "127.0.0.1" || base.Hostname() == "localhost")) {
+			return nil, fmt.Errorf("GITHUB_API_URL %q: want https://host/path", c.APIURL)
+		}
+		client.BaseURL = base.JoinPath("/")
+	}
+	return &GitHub{client: client, owner: m[2], name: m[3]}, nil
+}
+
+// A PullRequest is what brought a commit.
+type PullRequest struct {
+	Number    int
+	URL       string
+	Proposer  string // login
+	Merger    string
+	Approvers []string // whose last word was an approval, in the order of their reviews
+}
+
+// PullRequest finds the merged pull request that brought a commit; nil if the
+// commit came without one.
+func (g *GitHub) PullRequest(ctx context.Context, commit string) (*PullRequest, error) {
+	found, _, err := g.client.PullRequests.ListPullRequestsWithCommit(ctx, g.owner, g.name, commit, nil)
+	if err != nil {
+		return nil, fmt.Errorf("pull request of %.10s: %w", commit, err)
+	}
+	i := slices.IndexFunc(found, func(p *github.PullRequest) bool { return p.MergedAt != nil })
+	if i < 0 {
+		return nil, nil
+	}
+	// The list leaves out who merged.
+	whole, _, err := g.client.PullRequests.Get(ctx, g.owner, g.name, found[i].GetNumber())
+	if err != nil {
+		return nil, fmt.Errorf("pull request #%d: %w", found[i].GetNumber(), err)
+	}
+	p := &PullRequest{
+		Number: whole.GetNumber(), URL: whole.GetHTMLURL(),
+		Proposer: whole.GetUser().GetLogin(), Merger: whole.GetMergedBy().GetLogin(),
+	}
+	p.Approvers, err = g.approvers(ctx, p.Number)
+	return p, err
+}
+
+// approvers reads all reviews: a later one of the same person replaces their
+// earlier one, except that a mere comment replaces nothing.
+func (g *GitHub) approvers(ctx context.Context, number int) ([]string, error) {
+	var order []string
+	last := map[string]string{}
+	opt := &github.ListOptions{PerPage: 100}
+	for {
+		reviews, resp, err := g.client.PullRequests.ListReviews(ctx, g.owner, g.name, number, opt)
+		if err != nil {
+			return nil, fmt.Errorf("reviews of #%d: %w", number, err)
+		}
+		for _, r := range reviews {
+			who := r.GetUser().GetLogin()
+			if who == "" || r.GetState() == "COMMENTED" {
+				continue
+			}
+			if _, seen := last[who]; !seen {
+				order = append(order, who)
+			}
+			last[who] = r.GetState()
+		}
+		if resp.NextPage == 0 {
+			break
+		}
+		opt.Page = resp.NextPage
+	}
+	return slices.DeleteFunc(order, func(who string) bool { return last[who] != "APPROVED" }), nil
+}
