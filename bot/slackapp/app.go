@@ -1,0 +1,357 @@
+package slackapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"countersign/bot/access"
+
+	"github.com/slack-go/slack"
+)
+
+// DefaultAPIURL is where Slack's Web API is.
+const DefaultAPIURL = "https://slack.com/api/"
+
+// Config is what the Slack edge needs.
+type Config struct {
+	BotToken  string // xoxb-…
+	AppToken  string // xapp-…, with connections:write: Socket Mode
+	UserToken string // an admin's xoxp-…, where only admins may change user groups; empty: the bot's token is used
+	APIURL    string // empty: DefaultAPIURL; plain http only on loopback
+	// HTTPClient makes the calls; nil: one with a timeout of 30 seconds.
+	HTTPClient *http.Client
+	// Handle decides a command and records it. An [access.Refusal] is for the
+	// person; any other error means that nothing happened.
+	Handle func(ctx context.Context, c access.Command) (access.Request, error)
+	Reader Reader
+	Logger *slog.Logger
+	// Dashboard is the base URL of the dashboard; empty: messages do not link to it.
+	Dashboard string
+}
+
+// A Reader answers from the log and the configuration as they are now. It is safe
+// for concurrent use. Except for RulesAt it answers from memory: the
+// acknowledgement of a form waits for it.
+type Reader interface {
+	// Rules are the rules in force.
+	Rules() *access.Rules
+	// RulesAt are those of a config commit; nil if it cannot be read.
+	RulesAt(ctx context.Context, commit string) *access.Rules
+	// Request finds a request by its id.
+	Request(id string) (access.Request, bool)
+	// Requests are all of them, newest first.
+	Requests() []access.Request
+	// ByPost finds the request that a message of the bot's belongs to.
+	ByPost(channel, ts string) (id string, ok bool)
+}
+
+// App is the Slack edge of one workspace. Its methods are safe for concurrent use.
+type App struct {
+	cfg      Config
+	log      *slog.Logger
+	web      *web
+	people   *directory
+	group    *group
+	channel  *channel
+	out      *outbox
+	jobs     *queue
+	sockets  *sockets
+	stats    *counters
+	rendered *seen
+	homes    *homes
+	started  time.Time
+
+	mu     sync.Mutex
+	bot    identity // guarded by mu; zero until auth.test answered
+	broken error    // guarded by mu; what makes the app useless until an operator acts
+}
+
+// identity is who the bot is, as auth.test says.
+type identity struct {
+	User, Bot, Team, Enterprise string
+}
+
+// New checks the configuration. It starts nothing and calls nobody.
+func New(cfg Config) (*App, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = &http.Client{Timeout: 30 * time.Second}
+	}
+	a := &App{cfg: cfg, log: cfg.Logger, stats: newCounters(), rendered: newSeen(), homes: newHomes(), started: time.Now()}
+	a.web = newWeb(cfg, a.stats)
+	a.people = newDirectory(a.web)
+	a.group = &group{app: a, wake: make(chan struct{}, 1)}
+	a.channel = &channel{app: a, wake: make(chan struct{}, 1), problem: errors.New("the approval channel was not looked up yet")}
+	a.out = newOutbox(cfg.Logger)
+	a.jobs = newQueue(16, 2000)
+	a.sockets = newSockets(a)
+	return a, nil
+}
+
+func (c *Config) check() error {
+	switch {
+	case !strings.HasPrefix(c.BotToken, "xoxb-"):
+		return errors.New("slack: the bot token (SLACK_BOT_TOKEN) must begin with xoxb-")
+	case !strings.HasPrefix(c.AppToken, "xapp-"):
+		return errors.New("slack: the app-level token (SLACK_APP_TOKEN) must begin with xapp-")
+	case c.UserToken != "" && !strings.HasPrefix(c.UserToken, "xoxp-"):
+		return errors.New("slack: the user token (SLACK_USER_TOKEN) must begin with xoxp-")
+	case c.Handle == nil || c.Reader == nil || c.Logger == nil:
+		return errors.New("slack: Handle, Reader and Logger are needed")
+	}
+	if c.APIURL == "" {
+		c.APIURL = DefaultAPIURL
+	}
+	if !strings.HasSuffix(c.APIURL, "/") {
+		c.APIURL += "/"
+	}
+	c.Dashboard = strings.TrimSuffix(c.Dashboard, "/")
+	return safeURL(c.APIURL)
+}
+
+// safeURL refuses to send tokens where others could read them.
+func safeURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil:
+		return fmt.Errorf("slack: %q is not an address of an API", raw)
+	case u.Scheme == "https" || u.Scheme == "wss":
+		return nil
+	case (u.Scheme == "http" || u.Scheme == "ws") && loopback(u.Hostname()):
+		return nil
+	}
+	return fmt.Errorf("slack: %s://%s is refused: anything but https only on loopback", u.Scheme, u.Host)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Run connects to Slack and works until ctx ends; what is under way then has a few
+// seconds to finish. It returns an error only where no waiting can help, such as a
+// token that Slack refuses.
+//
+// A crash at any point leaves nothing that the next Run does not mend: it renders
+// every open request anew and posts what is owed.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.introduce(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	a.jobs.start(work)
+	a.out.start(work)
+	wg.Go(func() { a.lookAround(ctx) })
+	err := a.sockets.run(ctx)
+	a.jobs.drain(5 * time.Second)
+	a.out.drain(3 * time.Second)
+	return err
+}
+
+// introduce asks Slack who the bot is, until it answers.
+func (a *App) introduce(ctx context.Context) error {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		who, err := a.web.bot.AuthTestContext(ctx)
+		if err == nil {
+			a.mu.Lock()
+			a.bot = identity{User: who.UserID, Bot: who.BotID, Team: who.TeamID, Enterprise: who.EnterpriseID}
+			a.mu.Unlock()
+			a.people.home(who.TeamID, who.EnterpriseID)
+			return nil
+		}
+		if permanent(err) {
+			return fmt.Errorf("slack refuses the bot token (SLACK_BOT_TOKEN): %s", a.web.safe(err))
+		}
+		a.log.Warn("slack cannot be reached", "error", a.web.safe(err), "retry_in", wait)
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
+// permanent reports whether a token is refused for good.
+func permanent(err error) bool {
+	switch slackError(err) {
+	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type":
+		return true
+	}
+	return false
+}
+
+// lookAround finds the channel and the approvers, pays what is owed, and keeps both
+// in step from then on.
+func (a *App) lookAround(ctx context.Context) {
+	a.channel.resolve(ctx)
+	a.group.sync(ctx)
+	a.catchUp()
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-a.channel.wake:
+		case <-a.group.wake:
+			// Several events of one change arrive together.
+			if !sleep(ctx, 300*time.Millisecond) {
+				return
+			}
+		}
+		a.channel.resolve(ctx)
+		a.group.sync(ctx)
+	}
+}
+
+// catchUp renders what may be stale on the screen after a restart: every request
+// that is open, and those of the last hour before the log's newest event.
+func (a *App) catchUp() {
+	all := a.cfg.Reader.Requests()
+	var newest time.Time
+	for _, r := range all {
+		if r.Last.After(newest) {
+			newest = r.Last
+		}
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if r := all[i]; !r.Status.Ended() || r.Last.After(newest.Add(-time.Hour)) {
+			a.Changed(r.ID)
+		}
+	}
+}
+
+// Changed says that a request has a new state: its messages are rendered anew, and
+// notices that are owed are posted. It never blocks.
+func (a *App) Changed(id string) {
+	r, ok := a.cfg.Reader.Request(id)
+	if !ok {
+		return
+	}
+	a.out.add(approvalLane, "request "+id, func(ctx context.Context, t *task) error { return a.settleApproval(ctx, id, t) })
+	a.changedFor(r)
+	a.refreshHomes()
+}
+
+// changedFor queues the direct messages.
+func (a *App) changedFor(r access.Request) {
+	for _, p := range distinct(r.Requestor, r.Principal) {
+		a.out.add("dm "+p.Slack, "request "+r.ID, func(ctx context.Context, t *task) error { return a.settleDirect(ctx, r.ID, p, t) })
+	}
+}
+
+// distinct are the people with a Slack account, each once.
+func distinct(people ...access.Person) []access.Person {
+	var out []access.Person
+	for _, p := range people {
+		if p.Slack != "" && !contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func contains(list []access.Person, p access.Person) bool {
+	for _, x := range list {
+		if x.Slack == p.Slack {
+			return true
+		}
+	}
+	return false
+}
+
+// RulesChanged says that another configuration is in force: the channel and the
+// approvers are looked up anew, and the controls of open requests are rendered
+// again. It never blocks.
+func (a *App) RulesChanged() {
+	a.people.forgetAddresses()
+	wake(a.channel.wake)
+	wake(a.group.wake)
+	a.renderOpen()
+}
+
+// renderOpen renders what is open and waits for somebody.
+func (a *App) renderOpen() {
+	for _, r := range a.cfg.Reader.Requests() {
+		if r.Status == access.Pending || r.Extension != nil {
+			a.Changed(r.ID)
+		}
+	}
+}
+
+// Ready says why nothing can be done in Slack now: no connection, or no usable
+// approval channel. It is nil while all is well.
+func (a *App) Ready() error {
+	a.mu.Lock()
+	broken := a.broken
+	a.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
+	if err := a.sockets.ready(); err != nil {
+		return err
+	}
+	_, err := a.channel.current()
+	return err
+}
+
+// fail makes the app not ready until Run is called anew.
+func (a *App) fail(err error) {
+	a.mu.Lock()
+	a.broken = err
+	a.mu.Unlock()
+	a.log.Error("slack: an operator is needed", "error", err)
+}
+
+func (a *App) self() identity {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.bot
+}
+
+// wake signals a loop that waits; a signal that is pending already is enough.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits; false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// slackError is the code of an error that Slack answered; empty for any other.
+func slackError(err error) string {
+	if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
+		return e.Err
+	}
+	return ""
+}

@@ -1,0 +1,109 @@
+package slackapp
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/slack-go/slack"
+)
+
+// channel is the approval channel of the configuration, as Slack has it now.
+type channel struct {
+	app  *App
+	wake chan struct{}
+
+	mu      sync.Mutex
+	id      string // guarded by mu
+	problem error  // guarded by mu; why nothing can be posted there
+}
+
+// current is the id of the channel, or why there is none to use.
+func (c *channel) current() (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.id, c.problem
+}
+
+// resolve looks the channel up. When it becomes usable, or is another one, what
+// waits to be posted is posted.
+func (c *channel) resolve(ctx context.Context) {
+	id, problem := c.look(ctx, c.app.cfg.Reader.Rules().Slack.Channel)
+	if ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	before, had := c.id, c.problem
+	if problem != nil && id == "" {
+		id = before
+	}
+	c.id, c.problem = id, problem
+	c.mu.Unlock()
+	switch {
+	case problem != nil && (had == nil || had.Error() != problem.Error()):
+		c.app.log.Error("the approval channel cannot be used", "reason", problem)
+	case problem == nil && (had != nil || before != id):
+		c.app.log.Info("the approval channel is ready", "channel", id)
+		c.app.out.hurry(approvalLane)
+		c.app.renderOpen()
+	}
+}
+
+// refuse makes the channel unusable until it is looked up again.
+func (c *channel) refuse(problem error) {
+	c.mu.Lock()
+	c.problem = problem
+	c.mu.Unlock()
+	c.app.log.Error("the approval channel cannot be used", "reason", problem)
+}
+
+// look finds the channel and judges it.
+func (c *channel) look(ctx context.Context, name string) (string, error) {
+	found, err := c.find(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	label := "#" + found.Name
+	switch {
+	case found.IsExtShared || found.IsShared || found.IsPendingExtShared:
+		return found.ID, fmt.Errorf("slack: the approval channel %s is shared with another organization: people outside would read requests and see the buttons. Set slack.channel to a channel of this workspace alone", label)
+	case found.IsOrgShared:
+		return found.ID, fmt.Errorf("slack: the approval channel %s is shared with other workspaces of the organization. Set slack.channel to a channel of this workspace alone", label)
+	case found.IsArchived:
+		return found.ID, fmt.Errorf("slack: the approval channel %s is archived. Set slack.channel to another one, or unarchive it", label)
+	case !found.IsMember:
+		return found.ID, fmt.Errorf("slack: the bot is not a member of the approval channel %s. Invite it there: /invite @countersign", label)
+	}
+	return found.ID, nil
+}
+
+func (c *channel) find(ctx context.Context, name string) (*slack.Channel, error) {
+	plain, named := strings.CutPrefix(name, "#")
+	if !named {
+		found, err := c.app.web.places.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: name})
+		switch code := slackError(err); {
+		case code == "channel_not_found":
+			return nil, fmt.Errorf("slack: there is no channel %s, or it is private and the bot is not in it. Invite the bot, or correct slack.channel", name)
+		case err != nil:
+			return nil, fmt.Errorf("slack: the approval channel %s cannot be looked up: %s%s", name, c.app.web.safe(err), advice(code))
+		}
+		return found, nil
+	}
+	for cursor := ""; ; {
+		page, next, err := c.app.web.places.GetConversationsContext(ctx, &slack.GetConversationsParameters{
+			Cursor: cursor, Limit: 200, ExcludeArchived: true, Types: []string{"public_channel", "private_channel"},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("slack: the approval channel %s cannot be looked up: %s%s", name, c.app.web.safe(err), advice(slackError(err)))
+		}
+		for i := range page {
+			if page[i].Name == plain {
+				return &page[i], nil
+			}
+		}
+		if cursor = next; cursor == "" {
+			return nil, fmt.Errorf("slack: there is no channel %s, or it is private and the bot is not in it. Invite the bot, or correct slack.channel", name)
+		}
+	}
+}

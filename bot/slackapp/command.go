@@ -1,0 +1,259 @@
+package slackapp
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// slash is a typed /access command.
+type slash struct {
+	user, channel, text, trigger, response string
+}
+
+func slashOf(p payload) slash {
+	return slash{user: p.str("user_id"), channel: p.str("channel_id"), text: p.str("text"), trigger: p.str("trigger_id"), response: p.str("response_url")}
+}
+
+func (c slash) reply() reply { return reply{user: c.user, channel: c.channel, url: c.response} }
+
+func (c slash) id() string { return eventID("cmd", c.trigger) }
+
+const helpText = "*Countersign* gives access for a limited time, after somebody else has agreed.\n" +
+	"`/access request` opens the form; `/access request RESOURCE [for @someone] [DURATION] [reason…]` asks at once\n" +
+	"`/access list` · what you have and asked for\n" +
+	"`/access pending` · what waits for approval\n" +
+	"`/access show ID` · the whole story of a request\n" +
+	"`/access cancel ID` · withdraw a request that waits\n" +
+	"`/access give-back ID` · end your access before its time\n" +
+	"`/access extend ID 1h [reason…]` · ask for more time\n" +
+	"`/access revoke ID [reason…]` · end somebody's access (reviewers)\n" +
+	"`/access who RESOURCE` · who may approve it, and who has it\n" +
+	"`/access reviewers` · who the reviewers are\n" +
+	"Of an ID, six characters of its beginning or end are enough. Durations are written 30m, 4h, 2d or 1w."
+
+// command handles /access. All answers are seen by that person alone.
+func (a *App) command(ctx context.Context, c slash) {
+	verb, rest := cut(c.text)
+	switch verb = strings.ToLower(verb); verb {
+	case "", "help":
+		a.tell(ctx, c.reply(), say(helpText))
+		return
+	case "request":
+		a.commandRequest(ctx, c, rest)
+		return
+	}
+	actor, ok := a.who(ctx, c.reply())
+	if !ok {
+		return
+	}
+	if actor.Barred != "" {
+		a.tell(ctx, c.reply(), say(actor.Barred))
+		return
+	}
+	switch verb {
+	case "cancel", "give-back", "giveback", "extend", "revoke":
+		a.commandAct(ctx, c, actor, verb, rest)
+	case "list":
+		a.tell(ctx, c.reply(), a.listText(actor))
+	case "pending":
+		a.tell(ctx, c.reply(), a.pendingText(actor))
+	case "show":
+		a.commandShow(ctx, c, actor, rest)
+	case "who":
+		a.tell(ctx, c.reply(), a.whoText(actor, unescape(rest)))
+	case "reviewers":
+		a.commandReviewers(ctx, c, rest)
+	case "escalate":
+		a.tell(ctx, c.reply(), say(access.Refuse(access.NotConfigured, "Nothing is configured to escalate to: `oncall:` is empty. The reviewers are %s.", a.group.mention()).Text))
+	case "allow":
+		a.tell(ctx, c.reply(), say(access.Refuse(access.NotConfigured, "Pre-approvals are not configured here. Ask with `/access request` when the access is needed.").Text))
+	default:
+		a.tell(ctx, c.reply(), say("There is no `/access "+inert(strings.ReplaceAll(verb, "`", "'"), 40)+"`.\n"+helpText))
+	}
+}
+
+// cut takes the first word off.
+func cut(text string) (word, rest string) {
+	text = strings.TrimSpace(text)
+	if i := strings.IndexFunc(text, func(c rune) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\u00a0' }); i >= 0 {
+		return text[:i], strings.TrimSpace(text[i:])
+	}
+	return text, ""
+}
+
+// parseMention reads <@U012|name>, as Slack sends it for an @name.
+func parseMention(word string) (string, bool) {
+	inner, ok := strings.CutPrefix(word, "<@")
+	inner, ends := strings.CutSuffix(inner, ">")
+	if !ok || !ends {
+		return "", false
+	}
+	user, _, _ := strings.Cut(inner, "|")
+	return user, user != "" && (user[0] == 'U' || user[0] == 'W')
+}
+
+// parseRequest reads RESOURCE [for @someone] [DURATION] [reason…]. "for" counts only
+// before a mention, and a first word is a duration only if it reads as one:
+// otherwise they belong to the reason. Where a ticket is demanded, the first word
+// that could be one is taken for it.
+func parseRequest(text string, ticket *regexp.Regexp) wish {
+	var w wish
+	w.resource, text = cut(text)
+	w.resource = unescape(w.resource)
+	if word, rest := cut(text); strings.EqualFold(word, "for") {
+		if person, after := cut(rest); person != "" {
+			if user, ok := parseMention(person); ok {
+				w.user, text = user, after
+			}
+		}
+	}
+	if word, rest := cut(text); word != "" {
+		if _, err := access.ParseDuration(word); err == nil {
+			w.duration, text = word, rest
+		}
+	}
+	w.reason = unescape(text)
+	if ticket != nil {
+		for _, word := range strings.Fields(w.reason) {
+			if ticket.MatchString(word) {
+				w.ticket = word
+				break
+			}
+		}
+	}
+	return w
+}
+
+// commandRequest files a complete request at once, and opens the form for one that
+// is not.
+func (a *App) commandRequest(ctx context.Context, c slash, text string) {
+	rules := a.cfg.Reader.Rules()
+	w := parseRequest(text, rules.Settings.RequireTicket)
+	f := access.File{Resource: w.resource, Reason: w.reason, Ticket: w.ticket}
+	if w.duration != "" {
+		d, err := access.ParseDuration(w.duration)
+		if err != nil {
+			d = 0
+		}
+		f.Duration = d
+	}
+	if incomplete(rules, f) {
+		a.openForm(ctx, c.trigger, c.reply(), w)
+		return
+	}
+	if r, ok := a.file(ctx, c.id(), c.reply(), f, w.user); ok {
+		a.tell(ctx, c.reply(), say("Filed: "+headline(r)+". It is "+code(r.ID)+", and you are told by direct message how it goes on."))
+	}
+}
+
+// incomplete reports whether a request lacks what the form would ask for. The rules
+// themselves say so, judged for somebody who may ask.
+func incomplete(rules *access.Rules, f access.File) bool {
+	anyone := access.Actor{Person: access.Person{Email: "?", Slack: "?"}}
+	_, err := access.Decide(access.Facts{Now: time.Now(), New: "?", Actor: anyone, Rules: rules}, access.Request{}, f)
+	why, refused := access.AsRefusal(err)
+	if !refused {
+		return false
+	}
+	return slices.Contains([]access.Code{access.NoResource, access.NeedsDuration, access.NeedsReason, access.NeedsTicket}, why.Code)
+}
+
+// commandAct does something to a request that is named by its id.
+func (a *App) commandAct(ctx context.Context, c slash, actor access.Actor, verb, rest string) {
+	word, rest := cut(rest)
+	r, why := a.named(actor, unescape(word))
+	if why != nil {
+		a.tell(ctx, c.reply(), say(why.Text))
+		return
+	}
+	var do access.Action
+	done := "Done: " + code(r.ID) + " "
+	switch verb {
+	case "cancel":
+		do, done = access.Cancel{Request: r.ID}, done+"is cancelled."
+	case "give-back", "giveback":
+		do, done = access.GiveBack{Request: r.ID}, done+"is being given back."
+	case "revoke":
+		do, done = access.Revoke{Request: r.ID, Reason: unescape(rest)}, done+"is being revoked."
+	case "extend":
+		long, reason := cut(rest)
+		by, err := access.ParseDuration(long)
+		if err != nil {
+			a.tell(ctx, c.reply(), say("Say by how long: `/access extend "+r.ID+" 1h [reason…]`."))
+			return
+		}
+		do, done = access.Extend{Request: r.ID, By: by, Reason: unescape(reason)}, "Asked: "+spell(by)+" more for "+code(r.ID)+"."
+	}
+	if _, ok := a.perform(ctx, access.Command{ID: c.id(), Actor: actor, Do: do}, c.reply()); ok {
+		a.tell(ctx, c.reply(), say(done))
+	}
+}
+
+// named finds a request by its id, or by at least six characters of its beginning
+// or end. What the person may not see does not exist for them.
+func (a *App) named(actor access.Actor, id string) (access.Request, *access.Refusal) {
+	if id == "" {
+		return access.Request{}, access.Refuse(access.NoSuchRequest, "Name a request by its id. `/access list` shows yours.")
+	}
+	rules, want := a.cfg.Reader.Rules(), strings.ToUpper(id)
+	var found []access.Request
+	for _, r := range a.cfg.Reader.Requests() {
+		has := strings.ToUpper(r.ID)
+		part := len(want) >= 6 && (strings.HasPrefix(has, want) || strings.HasSuffix(has, want))
+		if has != want && !part || !rules.MaySee(actor.Person, r) {
+			continue
+		}
+		if has == want {
+			return r, nil
+		}
+		found = append(found, r)
+	}
+	switch len(found) {
+	case 0:
+		return access.Request{}, noRequest(id)
+	case 1:
+		return found[0], nil
+	}
+	return access.Request{}, access.Refuse(access.NoSuchRequest, "%s fits several requests. Write more of the id.", code(id))
+}
+
+func (a *App) commandShow(ctx context.Context, c slash, actor access.Actor, rest string) {
+	word, _ := cut(rest)
+	r, why := a.named(actor, unescape(word))
+	if why != nil {
+		a.tell(ctx, c.reply(), say(why.Text))
+		return
+	}
+	a.tell(ctx, c.reply(), sayAll(story(r)...))
+}
+
+func (a *App) commandReviewers(ctx context.Context, c slash, rest string) {
+	if verb, _ := cut(rest); verb != "" {
+		a.tell(ctx, c.reply(), say(access.Refuse(access.NotConfigured, "Reviewers cannot be changed from Slack here: change `reviewers:` in `countersign.yaml` by pull request.").Text))
+		return
+	}
+	rules := a.cfg.Reader.Rules()
+	lines := []string{"*Reviewers* (from `countersign.yaml`)"}
+	for _, email := range rules.Reviewers {
+		line := "• " + inert(email, 100)
+		accounts, err := a.group.accounts(ctx, rules, email)
+		switch {
+		case err != nil:
+			line += " (Slack cannot be asked now)"
+		case len(accounts) == 0:
+			line += " (no Slack account)"
+		default:
+			line += " <@" + strings.Join(accounts, "> <@") + ">"
+		}
+		lines = append(lines, line)
+	}
+	if len(rules.Reviewers) == 0 {
+		lines = append(lines, "There are none, so nothing can be approved.")
+	}
+	a.tell(ctx, c.reply(), sayAll(paragraphs(lines)...))
+}

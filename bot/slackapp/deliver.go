@@ -1,0 +1,345 @@
+package slackapp
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"countersign/bot/access"
+
+	"github.com/slack-go/slack"
+)
+
+// metadataType marks the bot's own messages.
+const metadataType = "countersign"
+
+// noticeAsked is the reply by which the approvers are told of an extension: an
+// update of the message above it would notify nobody. The round follows it.
+const noticeAsked = "asked"
+
+// target is where a message belongs, and which one it is.
+type target struct {
+	channel string
+	thread  string // empty: a message of its own
+	request string
+	notice  string
+	to      access.Person
+}
+
+func (t target) metadata() slack.SlackMetadata {
+	return slack.SlackMetadata{EventType: metadataType, EventPayload: map[string]any{"request": t.request, "notice": t.notice, "to": t.to.Slack}}
+}
+
+// settleApproval brings the request's message in the approval channel in step with
+// its state: posted if it is owed, rendered anew if it stands.
+func (a *App) settleApproval(ctx context.Context, id string, t *task) error {
+	r, ok := a.cfg.Reader.Request(id)
+	if !ok {
+		return nil
+	}
+	if !a.group.known() {
+		return notYet{errors.New("the approvers are not looked up yet")}
+	}
+	if _, posted := r.ApprovalPost(); !posted {
+		var err error
+		if r, err = a.postApproval(ctx, r, t); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.Posts {
+		if p.Notice == access.NoticeApproval && p.To.IsZero() {
+			if err := a.update(ctx, p, a.approval(ctx, r)); err != nil {
+				return err
+			}
+		}
+	}
+	return a.askExtension(ctx, r, t)
+}
+
+// notYet makes a task wait for something that others see to.
+type notYet struct{ error }
+
+// approval renders the request's message.
+func (a *App) approval(ctx context.Context, r access.Request) message {
+	c := access.ControlsOf(r, a.cfg.Reader.Rules(), a.cfg.Reader.RulesAt(ctx, r.FiledUnder))
+	return approvalMessage(r, c, a.group.mention(), a.cfg.Dashboard)
+}
+
+// postApproval posts the message and records it. A crash in between leaves a
+// message that the next try finds by its metadata.
+func (a *App) postApproval(ctx context.Context, r access.Request, t *task) (access.Request, error) {
+	channel, err := a.channel.current()
+	if err != nil {
+		return r, notYet{err}
+	}
+	m := a.approval(ctx, r)
+	to := target{channel: channel, request: r.ID, notice: access.NoticeApproval}
+	recorded, err := a.deliver(ctx, r, to, m, t)
+	switch slackError(err) {
+	case "not_in_channel", "channel_not_found", "is_archived":
+		a.channel.refuse(fmt.Errorf("slack: nothing can be posted in the approval channel: %s", slackError(err)))
+		wake(a.channel.wake)
+	}
+	if err != nil {
+		return r, err
+	}
+	a.changedFor(recorded)
+	return recorded, nil
+}
+
+// deliver posts a message, or finds it posted, and records it.
+func (a *App) deliver(ctx context.Context, r access.Request, to target, m message, t *task) (access.Request, error) {
+	ts, err := "", error(nil)
+	if t.unclear || r.FiledAt.Before(a.started) {
+		// Posted perhaps by an earlier run, or by a call whose answer was lost.
+		if ts, err = a.find(ctx, to, r.FiledAt); err != nil {
+			return r, err
+		}
+	}
+	if ts == "" {
+		if ts, err = a.post(ctx, to, m, t.lane.posts); err != nil {
+			return r, err
+		}
+		a.rendered.keep(to.channel, ts, m)
+	}
+	post := access.Post{Notice: to.notice, To: to.to, Channel: to.channel, TS: ts, Permalink: a.permalink(ctx, to.channel, ts)}
+	recorded, err := a.cfg.Handle(ctx, access.Command{
+		ID: eventID("post", to.channel, ts, to.notice),
+		Do: access.Notify{Request: r.ID, Post: post},
+	})
+	if err != nil {
+		// It is posted, but not known: the next try looks for it.
+		t.unclear = true
+		return r, fmt.Errorf("record what was posted: %w", err)
+	}
+	return recorded, nil
+}
+
+func (a *App) post(ctx context.Context, to target, m message, posts *bucket) (string, error) {
+	if err := posts.wait(ctx); err != nil {
+		return "", err
+	}
+	options := append(m.options(), slack.MsgOptionMetadata(to.metadata()))
+	if to.thread != "" {
+		options = append(options, slack.MsgOptionTS(to.thread))
+	}
+	_, ts, err := a.web.bot.PostMessageContext(ctx, to.channel, options...)
+	if err == nil && ts == "" {
+		return "", errors.New("slack answered no message id")
+	}
+	return ts, err
+}
+
+// options are text and blocks, always both, with nothing unfurled.
+func (m message) options() []slack.MsgOption {
+	return []slack.MsgOption{
+		slack.MsgOptionText(clip(m.Text, 3000), false), slack.MsgOptionBlocks(m.Blocks...),
+		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
+	}
+}
+
+// update renders a message anew, unless it looks like that already.
+func (a *App) update(ctx context.Context, p access.Post, m message) error {
+	if a.rendered.same(p.Channel, p.TS, m) {
+		return nil
+	}
+	_, _, _, err := a.web.bot.UpdateMessageContext(ctx, p.Channel, p.TS, m.options()...)
+	switch slackError(err) {
+	case "message_not_found", "cant_update_message", "channel_not_found", "is_archived", "not_in_channel", "edit_window_closed":
+		// Gone for good: the log still knows everything.
+		a.log.Warn("a message cannot be updated", "channel", p.Channel, "ts", p.TS, "error", slackError(err))
+		err = nil
+	}
+	if err == nil {
+		a.rendered.keep(p.Channel, p.TS, m)
+	}
+	return err
+}
+
+func (a *App) permalink(ctx context.Context, channel, ts string) string {
+	address, err := a.web.bot.GetPermalinkContext(ctx, &slack.PermalinkParameters{Channel: channel, Ts: ts})
+	if err != nil {
+		a.log.Warn("no link to a message", "error", a.web.safe(err))
+		return ""
+	}
+	return address
+}
+
+// find looks in the history for a message of ours with the same metadata.
+func (a *App) find(ctx context.Context, to target, since time.Time) (string, error) {
+	method, args := "conversations.history", url.Values{"channel": {to.channel}, "limit": {"200"}, "include_all_metadata": {"true"}}
+	args.Set("oldest", strconv.FormatInt(since.Add(-time.Minute).Unix(), 10)+".000000")
+	if to.thread != "" {
+		method = "conversations.replies"
+		args.Set("ts", to.thread)
+	}
+	for range 20 {
+		page, err := a.web.call(ctx, method, args)
+		if err != nil {
+			return "", err
+		}
+		for _, m := range page.list("messages") {
+			if a.ours(m) && to.is(m.at("metadata")) {
+				return m.str("ts"), nil
+			}
+		}
+		cursor := page.str("response_metadata", "next_cursor")
+		if cursor == "" {
+			break
+		}
+		args.Set("cursor", cursor)
+	}
+	return "", nil
+}
+
+func (t target) is(metadata payload) bool {
+	p := metadata.at("event_payload")
+	return metadata.str("event_type") == metadataType && p.str("request") == t.request && p.str("notice") == t.notice && p.str("to") == t.to.Slack
+}
+
+// ours reports whether the bot itself wrote a message. Metadata alone does not say
+// so: any app can set it.
+func (a *App) ours(m payload) bool {
+	me := a.self()
+	return m.str("bot_id") != "" && m.str("bot_id") == me.Bot || m.str("user") != "" && m.str("user") == me.User
+}
+
+// settleDirect brings the direct messages to one person in step with the state.
+func (a *App) settleDirect(ctx context.Context, id string, to access.Person, t *task) error {
+	r, ok := a.cfg.Reader.Request(id)
+	if !ok {
+		return nil
+	}
+	if _, posted := r.ApprovalPost(); !posted && r.Status == access.Pending {
+		// The approval message comes first; when it stands, we are called again.
+		if _, err := a.channel.current(); err == nil {
+			return nil
+		}
+	}
+	for _, p := range r.Posts {
+		if p.To.Slack == to.Slack && !p.To.IsZero() {
+			if err := a.update(ctx, p, noticeMessage(r, p.Notice, p.To)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range access.Owed(r, time.Now()) {
+		if n.To.Slack != to.Slack || n.To.IsZero() {
+			continue
+		}
+		channel, err := a.direct(ctx, to.Slack)
+		if err != nil {
+			return err
+		}
+		where := target{channel: channel, request: r.ID, notice: n.Name, to: n.To}
+		if r, err = a.deliver(ctx, r, where, noticeMessage(r, n.Name, n.To), t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// direct is the channel of the direct messages to somebody.
+func (a *App) direct(ctx context.Context, user string) (string, error) {
+	c, _, _, err := a.web.bot.OpenConversationContext(ctx, &slack.OpenConversationParameters{Users: []string{user}})
+	switch {
+	case err != nil:
+		return "", err
+	case c == nil || c.ID == "":
+		return "", errors.New("slack opened no direct messages")
+	}
+	return c.ID, nil
+}
+
+// askExtension tells the approvers, in the thread, that an extension waits.
+func (a *App) askExtension(ctx context.Context, r access.Request, t *task) error {
+	root, ok := r.ApprovalPost()
+	if x := r.Extension; x == nil || !ok {
+		return nil
+	}
+	notice := fmt.Sprintf("%s-%d", noticeAsked, r.Extension.Round)
+	if _, done := r.Post(notice, access.Person{}); done {
+		return nil
+	}
+	text := fmt.Sprintf("%s: %s asks for %s more. Approve or deny it in the message above.",
+		a.group.mention(), mention(r.Extension.By), spell(r.Extension.Duration))
+	to := target{channel: root.Channel, thread: root.TS, request: r.ID, notice: notice}
+	_, err := a.deliver(ctx, r, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}, t)
+	return err
+}
+
+// Remind reminds the approvers of a pending request, in its thread. It is sent once:
+// a reminder that is lost is better than one that comes twice. It never blocks.
+func (a *App) Remind(id string) {
+	a.out.add(approvalLane, "remind "+id, func(ctx context.Context, t *task) error {
+		r, ok := a.cfg.Reader.Request(id)
+		root, posted := r.ApprovalPost()
+		if !ok || !posted || r.Status != access.Pending || t.unclear {
+			return nil
+		}
+		text := a.group.mention() + ": this request still waits for a decision, since " + date(r.FiledAt) + "."
+		to := target{channel: root.Channel, thread: root.TS, request: id, notice: fmt.Sprintf("reminder-%d", r.Reminders)}
+		_, err := a.post(ctx, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}, t.lane.posts)
+		return err
+	})
+}
+
+// Announce says something to everyone in the approval channel. The text is mrkdwn.
+// It never blocks; it is tried until it is said.
+func (a *App) Announce(text string) {
+	notice := fmt.Sprintf("announcement-%x", sha256.Sum256([]byte(text+time.Now().String())))[:40]
+	from := time.Now()
+	a.out.add(approvalLane, notice, func(ctx context.Context, t *task) error {
+		channel, err := a.channel.current()
+		if err != nil {
+			return notYet{err}
+		}
+		to := target{channel: channel, notice: notice}
+		if t.unclear {
+			if ts, err := a.find(ctx, to, from); err != nil || ts != "" {
+				return err
+			}
+		}
+		_, err = a.post(ctx, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}, t.lane.posts)
+		return err
+	})
+}
+
+// seen remembers what messages look like, so that nothing is sent in vain. It may
+// forget: then a message is rendered once more.
+type seen struct {
+	mu    sync.Mutex
+	looks map[string][sha256.Size]byte // guarded by mu
+}
+
+func newSeen() *seen { return &seen{looks: map[string][sha256.Size]byte{}} }
+
+func look(m message) [sha256.Size]byte {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return [sha256.Size]byte{}
+	}
+	return sha256.Sum256(data)
+}
+
+func (s *seen) same(channel, ts string, m message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, ok := s.looks[channel+" "+ts]
+	return ok && was == look(m)
+}
+
+func (s *seen) keep(channel, ts string, m message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.looks) > 10000 {
+		clear(s.looks)
+	}
+	s.looks[channel+" "+ts] = look(m)
+}

@@ -1,0 +1,56 @@
+package slackapp
+
+import (
+	"context"
+	"errors"
+)
+
+// event takes an Events API payload. It answers the job that handles it, and its
+// key; no job where nothing is to be done, or where it is queued already.
+func (a *App) event(p payload) (string, func(context.Context)) {
+	ev := p.at("event")
+	switch ev.str("type") {
+	case "message":
+		a.heard(p)
+	case "app_home_opened":
+		if ev.str("tab") != "messages" {
+			user := ev.str("user")
+			a.homes.open(user)
+			a.publishHome(user)
+		}
+	case "user_change":
+		a.people.changed(ev.at("user"))
+		wake(a.group.wake)
+	case "channel_shared", "channel_unshared", "channel_id_changed", "member_joined_channel", "member_left_channel", "channel_archive", "channel_unarchive":
+		a.channelEvent(ev)
+	case "subteam_updated", "subteam_members_changed":
+		// Whoever changed the group: the reviewers of the configuration stand.
+		if a.group.owns(first(ev.str("subteam_id"), ev.str("subteam", "id"))) {
+			wake(a.group.wake)
+		}
+	case "tokens_revoked":
+		if len(ev.list("tokens", "bot")) > 0 {
+			a.fail(errors.New("slack: the bot's token was revoked: install the app again and set SLACK_BOT_TOKEN"))
+		}
+	case "app_uninstalled":
+		a.fail(errors.New("slack: the app was uninstalled from the workspace: install it again and set its tokens"))
+	}
+	return "", nil
+}
+
+// channelEvent looks the approval channel up again when something happened to it.
+func (a *App) channelEvent(ev payload) {
+	id, _ := a.channel.current()
+	about := first(ev.str("channel"), ev.str("old_channel_id"))
+	kind, user := ev.str("type"), ev.str("user")
+	if kind == "member_joined_channel" || kind == "member_left_channel" {
+		// Only the bot's own coming and going matters, in a channel that may be the one.
+		if user == a.self().User {
+			wake(a.channel.wake)
+		}
+		return
+	}
+	if id == "" || about == id {
+		wake(a.channel.wake)
+	}
+}

@@ -1,0 +1,156 @@
+package slackapp
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"countersign/bot/access"
+
+	"github.com/slack-go/slack"
+)
+
+// homeStays is how long an opened Home tab is kept up to date.
+const homeStays = time.Hour
+
+// homes are the people who have looked at their Home tab lately.
+type homes struct {
+	mu     sync.Mutex
+	opened map[string]time.Time // guarded by mu
+}
+
+func newHomes() *homes { return &homes{opened: map[string]time.Time{}} }
+
+func (h *homes) open(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.opened[user] = time.Now()
+}
+
+// lately are those who opened it within the hour.
+func (h *homes) lately() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var users []string
+	for u, at := range h.opened {
+		if time.Since(at) > homeStays {
+			delete(h.opened, u)
+			continue
+		}
+		users = append(users, u)
+	}
+	return users
+}
+
+// refreshHomes publishes the Home tabs that somebody may be looking at.
+func (a *App) refreshHomes() {
+	for _, user := range a.homes.lately() {
+		a.publishHome(user)
+	}
+}
+
+func (a *App) publishHome(user string) {
+	a.out.add(homeLane, "home "+user, func(ctx context.Context, _ *task) error {
+		actor, err := a.people.actor(ctx, user)
+		if err != nil {
+			return err
+		}
+		view := message{Blocks: homeBlocks(actor, a.cfg.Reader.Rules(), a.cfg.Reader.Requests())}
+		if a.rendered.same("home", user, view) {
+			return nil
+		}
+		_, err = a.web.bot.PublishViewContext(ctx, slack.PublishViewContextRequest{
+			UserID: user, View: slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: view.Blocks}},
+		})
+		if err == nil {
+			a.rendered.keep("home", user, view)
+		}
+		return err
+	})
+}
+
+// homeBlocks are what a person sees in the Home tab: their access, what they asked
+// for, what waits for them, and what was lately.
+func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request) []slack.Block {
+	blocks := []slack.Block{
+		slack.NewHeaderBlock(label("Your access", 150)),
+		slack.NewActionBlock("ask", button(actRequest, "Request access", "new", slack.StylePrimary)),
+	}
+	if me.Barred != "" {
+		return []slack.Block{section(mrkdwn(me.Barred))}
+	}
+	var live, mine, waits, past []access.Request
+	reviewer := rules.Reviewer(me.Person)
+	for _, r := range all {
+		involved := r.Involves(rules, me.Person)
+		switch {
+		case involved && (r.Status == access.Live || r.Status == access.Approved):
+			live = append(live, r)
+		case involved && r.Status == access.Pending:
+			mine = append(mine, r)
+		case involved && len(past) < 10:
+			past = append(past, r)
+		}
+		if reviewer && !involved && (r.Status == access.Pending || r.Extension != nil) {
+			waits = append(waits, r)
+		}
+	}
+	blocks = append(blocks, homeLive(live, me.Person)...)
+	blocks = append(blocks, homeList("Waiting for approval", mine, 8, func(r access.Request) slack.Block { return homePending(r, me.Person, rules) })...)
+	blocks = append(blocks, homeList("Waiting for you", waits, 8, homeWaiting)...)
+	return append(blocks, homeList("Lately", past, 10, func(r access.Request) slack.Block { return note(storyLine(r)) })...)
+}
+
+func homeLive(live []access.Request, me access.Person) []slack.Block {
+	if len(live) == 0 {
+		return []slack.Block{note("You hold no access now.")}
+	}
+	var blocks []slack.Block
+	for _, r := range live[:min(len(live), 8)] {
+		blocks = append(blocks, section(mrkdwn(approvedText(r, me))))
+		if access.Holds(r) {
+			blocks = append(blocks, slack.NewActionBlock("live "+r.ID, holderControls(r)...))
+		}
+	}
+	return more(blocks, len(live), 8)
+}
+
+func homeList(title string, list []access.Request, most int, show func(access.Request) slack.Block) []slack.Block {
+	if len(list) == 0 {
+		return nil
+	}
+	blocks := []slack.Block{slack.NewDividerBlock(), section(mrkdwn("*" + title + "*"))}
+	for _, r := range list[:min(len(list), most)] {
+		blocks = append(blocks, show(r))
+	}
+	return more(blocks, len(list), most)
+}
+
+func more(blocks []slack.Block, all, shown int) []slack.Block {
+	if all <= shown {
+		return blocks
+	}
+	return append(blocks, note("and "+count(all-shown, "more request")+": `/access list`, `/access pending`"))
+}
+
+func homePending(r access.Request, me access.Person, rules *access.Rules) slack.Block {
+	var accessory *slack.Accessory
+	if rules.Same(me, r.Requestor) {
+		accessory = slack.NewAccessory(button(actCancel, "Cancel", value(r.ID, 0), ""))
+	}
+	return slack.NewSectionBlock(mrkdwn(headline(r)+", "+date(r.FiledAt)+"\n"+code(r.ID)+thread(r)), nil, accessory, slack.SectionBlockOptionBlockID("mine "+r.ID))
+}
+
+func homeWaiting(r access.Request) slack.Block {
+	text := headline(r)
+	if x := r.Extension; x != nil {
+		text = mention(x.By) + " asks for " + spell(x.Duration) + " more of " + name(r)
+	}
+	var accessory *slack.Accessory
+	if p, ok := r.ApprovalPost(); ok && p.Permalink != "" && safeURL(p.Permalink) == nil {
+		open := button(actOpen, "Open", "", "")
+		open.URL = p.Permalink
+		accessory = slack.NewAccessory(open)
+	}
+	return slack.NewSectionBlock(mrkdwn(text+"\n"+code(r.ID)), nil, accessory, slack.SectionBlockOptionBlockID("waits "+r.ID))
+}

@@ -1,0 +1,186 @@
+package slackapp
+
+import (
+	"fmt"
+	"strings"
+
+	"countersign/bot/access"
+
+	"github.com/slack-go/slack"
+)
+
+// noticeMessage is a direct message about a request. Like the approval message it
+// follows the state: what it offered is gone when it can no longer be done.
+func noticeMessage(r access.Request, notice string, to access.Person) message {
+	kind, _, _ := strings.Cut(notice, "-")
+	text := noticeText(r, kind, notice, to)
+	m := message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}
+	if reason := noticeReason(r, kind); reason != "" {
+		m.Blocks = append(m.Blocks, quote("Reason given", reason, r.ID, 1500))
+	}
+	if e := noticeControls(r, kind, to); len(e) > 0 {
+		m.Blocks = append(m.Blocks, slack.NewActionBlock(blockAccess, e...))
+	}
+	m.Blocks = append(m.Blocks, note(code(r.ID)+thread(r)))
+	return m
+}
+
+// thread leads to the request's message in the approval channel.
+func thread(r access.Request) string {
+	p, ok := r.ApprovalPost()
+	if !ok || p.Permalink == "" {
+		return ""
+	}
+	return " · " + hyperlink(p.Permalink, "message and conversation")
+}
+
+// whose is the access in a sentence to one of the people in it.
+func whose(r access.Request, to access.Person) string {
+	if r.Principal.Slack == to.Slack {
+		return "Your access to " + title(r.Title, r.Resource)
+	}
+	return "The access of " + mention(r.Principal) + " to " + title(r.Title, r.Resource)
+}
+
+func noticeText(r access.Request, kind, notice string, to access.Person) string {
+	switch kind {
+	case access.NoticeFiled:
+		return filedText(r, to)
+	case access.NoticeClosed, access.NoticeEnded:
+		return overText(r, to)
+	case access.NoticeExpiring:
+		return expiringText(r, to)
+	case access.NoticeFailing:
+		return failingText(r, to)
+	case access.NoticeExtension:
+		return extensionText(r, notice, to)
+	}
+	return approvedText(r, to)
+}
+
+func filedText(r access.Request, to access.Person) string {
+	what := "Your request for " + title(r.Title, r.Resource)
+	if r.Requestor.Slack != to.Slack {
+		what = "The request of " + mention(r.Requestor) + " for you to get access to " + title(r.Title, r.Resource)
+	} else if r.Principal.Slack != to.Slack {
+		what += " on behalf of " + mention(r.Principal)
+	}
+	if r.Status == access.Pending {
+		return what + " is filed. It waits for approval."
+	}
+	return what + " was " + decidedBy(r) + "."
+}
+
+func decidedBy(r access.Request) string {
+	d := r.Decision
+	switch {
+	case d == nil:
+		return "decided"
+	case r.Status == access.Denied:
+		return "denied by " + mention(d.By)
+	case r.Status == access.Cancelled:
+		return "cancelled by " + mention(d.By)
+	case r.Status == access.TimedOut:
+		return "not decided by anybody in time"
+	}
+	return "approved by " + mention(d.By)
+}
+
+func approvedText(r access.Request, to access.Person) string {
+	text := whose(r, to)
+	switch {
+	case r.Status == access.Approved && r.Ending == nil:
+		text += " is approved by " + mention(r.Decision.By) + " until " + date(r.Expires()) + ". It is being set up."
+	case access.Holds(r):
+		text += " is live until " + date(r.Expires()) + ", approved by " + mention(r.Decision.By) + "."
+	case r.Ending != nil && !r.Status.Ended():
+		text += " is being ended: " + cause(r.Ending.Cause, r.Ending.By) + "."
+	default:
+		return overText(r, to)
+	}
+	if x := r.Extension; x != nil {
+		text += "\n" + mention(x.By) + " asked for " + spell(x.Duration) + " more, which waits for approval."
+	}
+	return text
+}
+
+func overText(r access.Request, to access.Person) string {
+	switch r.Status {
+	case access.Denied, access.Cancelled, access.TimedOut:
+		return filedText(r, to)
+	case access.Failed:
+		return whose(r, to) + " could not be given. " + ending(r) + "."
+	}
+	return whose(r, to) + " has ended. " + ending(r) + "." + kept(r)
+}
+
+func expiringText(r access.Request, to access.Person) string {
+	if !access.Holds(r) {
+		return approvedText(r, to)
+	}
+	return whose(r, to) + " ends " + date(r.Expires()) + "."
+}
+
+func failingText(r access.Request, to access.Person) string {
+	if r.Failure == nil {
+		return approvedText(r, to)
+	}
+	return whose(r, to) + ":\n" + failing(r, r.Failure)
+}
+
+func extensionText(r access.Request, notice string, to access.Person) string {
+	for _, s := range r.Settled {
+		if notice != fmt.Sprintf("%s-%d", access.NoticeExtension, s.Round) {
+			continue
+		}
+		text := whose(r, to) + ": the extension by " + spell(s.Duration) + " was denied by " + mention(s.By)
+		if s.Granted {
+			text = whose(r, to) + ": the extension by " + spell(s.Duration) + " was approved by " + mention(s.By)
+		}
+		if s.Reason != "" {
+			text += ", who wrote: " + inert(s.Reason, 500)
+		}
+		if access.Holds(r) {
+			text += "\nIt is live until " + date(r.Expires()) + "."
+		}
+		return text
+	}
+	return approvedText(r, to)
+}
+
+// noticeReason is what somebody wrote with the decision that the message tells.
+func noticeReason(r access.Request, kind string) string {
+	switch kind {
+	case access.NoticeClosed, access.NoticeEnded:
+		return closing(r)
+	}
+	return ""
+}
+
+// noticeControls are the buttons of a direct message: Cancel while it waits, Give
+// back and Extend while the access is held.
+func noticeControls(r access.Request, kind string, to access.Person) []slack.BlockElement {
+	switch kind {
+	case access.NoticeFiled:
+		if r.Status == access.Pending && r.Requestor.Slack == to.Slack {
+			return []slack.BlockElement{button(actCancel, "Cancel request", value(r.ID, 0), "")}
+		}
+	case access.NoticeApproved, access.NoticeExpiring, access.NoticeExtension:
+		if access.Holds(r) {
+			return holderControls(r)
+		}
+	}
+	return nil
+}
+
+// holderControls are Give back, with a question before it, and Extend.
+func holderControls(r access.Request) []slack.BlockElement {
+	back := button(actGiveBack, "Give back", value(r.ID, 0), "")
+	back.Confirm = slack.NewConfirmationBlockObject(
+		label("Give it back?", 100), label("The access to "+r.Resource+" ends now.", 300), label("Give back", 30), label("Keep it", 30))
+	e := []slack.BlockElement{back}
+	if r.Extension == nil {
+		e = append(e, button(actExtend, "Extend", value(r.ID, 0), ""))
+	}
+	return e
+}

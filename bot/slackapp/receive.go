@@ -1,0 +1,82 @@
+package slackapp
+
+import (
+	"context"
+	"time"
+)
+
+// receive takes one envelope: it is acknowledged within the time that Slack gives,
+// and handled after that. It is called by one goroutine a socket and does not wait
+// for anything but the acknowledgement.
+func (a *App) receive(l *link, e envelope) {
+	since := time.Now()
+	if e.id == "" {
+		return
+	}
+	switch e.kind {
+	case "slash_commands":
+		a.receiveCommand(l, e, since)
+	case "interactive":
+		a.receiveInteraction(l, e, since)
+	case "events_api":
+		a.receiveEvent(l, e, since)
+	default:
+		// Unknown to us. Unacknowledged, Slack would send it again and again.
+		l.ack(e.id, nil, since)
+	}
+}
+
+// busy is what people read when too much is going on at once.
+const busy = "Countersign has too much to do right now, and nothing happened. Please try again in a minute."
+
+func (a *App) receiveCommand(l *link, e envelope, since time.Time) {
+	c := slashOf(e.payload)
+	if a.jobs.add("user "+c.user, func(ctx context.Context) { a.command(ctx, c) }) {
+		l.ack(e.id, nil, since)
+		return
+	}
+	l.ack(e.id, map[string]string{"response_type": "ephemeral", "text": busy}, since)
+}
+
+func (a *App) receiveInteraction(l *link, e envelope, since time.Time) {
+	p := e.payload
+	switch p.str("type") {
+	case "block_suggestion":
+		l.ack(e.id, a.suggest(p), since)
+	case "view_submission":
+		answer, job := a.submitted(p)
+		if l.ack(e.id, answer, since); job != nil {
+			a.jobs.add("user "+p.str("user", "id"), job)
+		}
+	case "block_actions":
+		l.ack(e.id, nil, since)
+		for i := range p.list("actions") {
+			a.receiveClick(clickOf(p, i))
+		}
+	case "shortcut":
+		l.ack(e.id, nil, since)
+		s := shortcutOf(p)
+		a.jobs.add("user "+s.user, func(ctx context.Context) { a.shortcut(ctx, s) })
+	default:
+		l.ack(e.id, nil, since)
+	}
+}
+
+// receiveClick queues a click behind what is under way for the same request.
+func (a *App) receiveClick(c click) {
+	key := "user " + c.user
+	if c.request != "" {
+		key = "request " + c.request
+	}
+	a.jobs.add(key, func(ctx context.Context) { a.clicked(ctx, c) })
+}
+
+// receiveEvent queues an event. One that cannot be queued is not acknowledged:
+// Slack sends it again later.
+func (a *App) receiveEvent(l *link, e envelope, since time.Time) {
+	key, job := a.event(e.payload)
+	if job != nil && !a.jobs.add(key, job) {
+		return
+	}
+	l.ack(e.id, nil, since)
+}

@@ -1,0 +1,244 @@
+package slackapp
+
+import (
+	"fmt"
+	"strings"
+
+	"countersign/bot/access"
+
+	"github.com/slack-go/slack"
+)
+
+// approvalMessage is the request's message in the approval channel. It is a pure
+// function of the state: rendering it again is always safe.
+func approvalMessage(r access.Request, c access.Controls, approvers, dashboard string) message {
+	m := message{Text: headline(r) + ". " + plainStatus(r)}
+	m.Blocks = append(m.Blocks, section(mrkdwn("*"+headline(r)+"*")), facts(r))
+	if r.Reason != "" {
+		m.Blocks = append(m.Blocks, quote("Reason", r.Reason, r.ID, 1500))
+	}
+	m.Blocks = append(m.Blocks, section(mrkdwn(strings.Join(status(r, approvers), "\n"))))
+	if text := closing(r); text != "" {
+		m.Blocks = append(m.Blocks, quote("Reason given", text, r.ID, 800))
+	}
+	if x := c.Extension; x != nil && x.Reason != "" {
+		m.Blocks = append(m.Blocks, quote("Reason for the extension", x.Reason, r.ID, 800))
+	}
+	if b := controls(r, c); b != nil {
+		m.Blocks = append(m.Blocks, b)
+	}
+	m.Blocks = append(m.Blocks, note(footer(r, dashboard)))
+	return m
+}
+
+// headline says who asks for what.
+func headline(r access.Request) string {
+	who := mention(r.Requestor)
+	if r.Principal != r.Requestor {
+		return fmt.Sprintf("%s asks for access to %s on behalf of %s", who, name(r), mention(r.Principal))
+	}
+	return fmt.Sprintf("%s asks for access to %s", who, name(r))
+}
+
+// name is the resource in a sentence, without emphasis of its own.
+func name(r access.Request) string {
+	if r.Title == "" {
+		return inert(r.Resource, 100)
+	}
+	return strings.ReplaceAll(inert(r.Title, 100), "*", "∗")
+}
+
+// facts are the fields that a reviewer needs.
+func facts(r access.Request) slack.Block {
+	long := "not said"
+	if r.Duration > 0 {
+		long = spell(r.Duration)
+	}
+	fields := []*slack.TextBlockObject{
+		mrkdwn("*Resource*\n" + code(r.Resource)),
+		mrkdwn("*For*\n" + mention(r.Principal)),
+		mrkdwn("*Asked for*\n" + long),
+	}
+	if r.Ticket != "" {
+		fields = append(fields, plain("Ticket\n"+clip(r.Ticket, 200)))
+	} else {
+		fields = append(fields, mrkdwn("*Asked*\n"+date(r.FiledAt)))
+	}
+	return slack.NewSectionBlock(nil, fields, nil)
+}
+
+// status are the lines that say where the request stands.
+func status(r access.Request, approvers string) []string {
+	switch r.Status {
+	case access.Pending:
+		return []string{"⏳ *Waiting for approval.* " + approvers + ": please decide."}
+	case access.Approved, access.Live:
+		return standing(r, approvers)
+	case access.Denied:
+		return []string{"🚫 *Denied* by " + mention(r.Decision.By) + " " + date(r.Decision.At)}
+	case access.Cancelled:
+		return []string{"*Cancelled* by " + mention(r.Decision.By) + " " + date(r.Decision.At)}
+	case access.TimedOut:
+		return []string{"*Timed out* " + date(r.Decision.At) + ": nobody decided"}
+	}
+	return []string{approvedLine(r), "*" + ending(r) + "*" + kept(r)}
+}
+
+// standing are the lines of an access that was approved and has not ended.
+func standing(r access.Request, approvers string) []string {
+	lines := []string{approvedLine(r)}
+	switch {
+	case r.Ending != nil:
+		lines = append(lines, "The access is being ended: "+cause(r.Ending.Cause, r.Ending.By)+".")
+	case r.Status == access.Approved:
+		lines = append(lines, "Access until "+date(r.Expires())+", and is being set up.")
+	default:
+		lines = append(lines, "*Live* until "+date(r.Expires())+".")
+	}
+	if f := r.Failure; f != nil {
+		lines = append(lines, failing(r, f))
+	}
+	for _, s := range r.Settled[max(0, len(r.Settled)-3):] {
+		lines = append(lines, settled(s))
+	}
+	if x := r.Extension; x != nil {
+		lines = append(lines, fmt.Sprintf("⏳ *%s asks for %s more*, until %s. %s: please decide.",
+			mention(x.By), spell(x.Duration), date(r.Expires().Add(x.Duration)), approvers))
+	}
+	return lines
+}
+
+func approvedLine(r access.Request) string {
+	d := r.Decision
+	if d == nil {
+		return "*Approved*"
+	}
+	by := make([]string, 0, len(d.Approvers))
+	for _, p := range d.Approvers {
+		by = append(by, mention(p))
+	}
+	line := "✅ *Approved* by " + strings.Join(by, ", ") + " " + date(d.At)
+	if d.Source == access.BySelf {
+		line += " (their own request: one party is enough here)"
+	}
+	return line
+}
+
+func settled(s access.Settled) string {
+	if s.Granted {
+		return "Extended by " + spell(s.Duration) + " by " + mention(s.By) + " " + date(s.At)
+	}
+	line := "An extension by " + spell(s.Duration) + " was denied by " + mention(s.By)
+	if s.Reason != "" {
+		line += ": " + inert(s.Reason, 200)
+	}
+	return line
+}
+
+func failing(r access.Request, f *access.Failure) string {
+	what := "Giving the access"
+	if f.Revoking {
+		what = "Ending the access"
+	}
+	return "⚠️ *" + what + " fails* since " + date(f.Since) + " and is tried again: " + code(clip(f.Error, 300))
+}
+
+// ending says how an access came to its end.
+func ending(r access.Request) string {
+	if r.End == nil {
+		return "Ended"
+	}
+	at := " " + date(r.End.At)
+	switch r.Status {
+	case access.Expired:
+		return "Expired" + at
+	case access.Revoked:
+		return "Revoked by " + mention(r.End.By) + at
+	case access.GivenBack:
+		return "Given back by " + mention(r.End.By) + at
+	case access.Failed:
+		return "⚠️ Failed" + at
+	}
+	return "Ended" + at
+}
+
+func kept(r access.Request) string {
+	if r.End == nil {
+		return ""
+	}
+	switch r.End.Kept {
+	case "had_before":
+		return "\nThe access was left in place: it was there before this request."
+	case "other_grant":
+		return "\nThe access was left in place: another approved request still gives it."
+	}
+	return ""
+}
+
+func cause(c access.Cause, by access.Person) string {
+	switch c {
+	case access.CauseRevoked:
+		return "revoked by " + mention(by)
+	case access.CauseGivenBack:
+		return "given back by " + mention(by)
+	}
+	return "its time is over"
+}
+
+// closing is what people wrote with a decision or an end.
+func closing(r access.Request) string {
+	switch {
+	case r.Status == access.Denied:
+		return r.Decision.Reason
+	case r.End != nil:
+		return r.End.Reason
+	case r.Ending != nil:
+		return r.Ending.Reason
+	}
+	return ""
+}
+
+// plainStatus is the status in a word, for notifications.
+func plainStatus(r access.Request) string {
+	if s := strings.ReplaceAll(string(r.Shown()), "_", " "); s != "" {
+		return strings.ToUpper(s[:1]) + s[1:] + "."
+	}
+	return ""
+}
+
+// controls are the select and the buttons; nil where nothing can be done any more.
+func controls(r access.Request, c access.Controls) slack.Block {
+	var e []slack.BlockElement
+	block := blockDecide
+	if s := expirySelect(c); s != nil {
+		e = append(e, s)
+	}
+	if c.Decide {
+		e = append(e, button(actApprove, "Approve", value(r.ID, 0), slack.StylePrimary),
+			button(actDeny, "Deny", value(r.ID, 0), slack.StyleDanger))
+	}
+	if c.Cancel {
+		e = append(e, button(actCancel, "Cancel", value(r.ID, 0), ""))
+	}
+	if x := c.Extension; x != nil {
+		block = blockAccess
+		e = append(e, button(actApproveExtension, "Approve extension", value(r.ID, x.Round), slack.StylePrimary),
+			button(actDenyExtension, "Deny extension", value(r.ID, x.Round), ""))
+	}
+	if c.Revoke {
+		block = blockAccess
+		e = append(e, button(actRevoke, "Revoke", value(r.ID, 0), slack.StyleDanger))
+	}
+	if len(e) == 0 {
+		return nil
+	}
+	return slack.NewActionBlock(block, e...)
+}
+
+func footer(r access.Request, dashboard string) string {
+	text := code(r.ID)
+	if dashboard != "" {
+		text = hyperlink(dashboard+"/requests/"+r.ID, r.ID)
+	}
+	return text + " · replies in this thread are recorded"
+}

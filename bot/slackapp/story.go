@@ -1,0 +1,221 @@
+package slackapp
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// paragraphs joins lines into texts that fit into a block each.
+func paragraphs(lines []string) []string {
+	var out []string
+	var b strings.Builder
+	size := 0
+	for _, l := range lines {
+		n := len([]rune(l)) + 1
+		if size > 0 && size+n > 2500 {
+			out = append(out, b.String())
+			b.Reset()
+			size = 0
+		}
+		if size > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(l)
+		size += n
+	}
+	return append(out, b.String())
+}
+
+// storyLine is a request in one line.
+func storyLine(r access.Request) string {
+	line := code(r.ID) + " " + name(r)
+	if r.Principal.Slack != r.Requestor.Slack {
+		line += " for " + mention(r.Principal)
+	}
+	state := strings.ReplaceAll(string(r.Shown()), "_", " ")
+	switch {
+	case r.Status == access.Live || r.Status == access.Approved:
+		state += " until " + date(r.Expires())
+	case r.End != nil:
+		state += " " + date(r.End.At)
+	default:
+		state += " since " + date(r.FiledAt)
+	}
+	return line + " · " + state + thread(r)
+}
+
+// listText are the requests that somebody is in.
+func (a *App) listText(me access.Actor) message {
+	rules := a.cfg.Reader.Rules()
+	lines := []string{"*Your requests*"}
+	for _, r := range a.cfg.Reader.Requests() {
+		if r.Involves(rules, me.Person) {
+			lines = append(lines, "• "+storyLine(r))
+		}
+		if len(lines) > 20 {
+			lines = append(lines, "Older ones are on the dashboard and in the log.")
+			break
+		}
+	}
+	if len(lines) == 1 {
+		return say("You have not asked for anything yet. `/access request` opens the form.")
+	}
+	return sayAll(paragraphs(lines)...)
+}
+
+// pendingText is what waits for approval: all of it for reviewers and auditors, else
+// one's own.
+func (a *App) pendingText(me access.Actor) message {
+	rules := a.cfg.Reader.Rules()
+	lines := []string{"*Waiting for approval*"}
+	for _, r := range a.cfg.Reader.Requests() {
+		if r.Status != access.Pending && r.Extension == nil || !rules.MaySee(me.Person, r) {
+			continue
+		}
+		line := "• " + headline(r) + " · " + code(r.ID) + thread(r)
+		if x := r.Extension; x != nil {
+			line = "• " + mention(x.By) + " asks for " + spell(x.Duration) + " more of " + name(r) + " · " + code(r.ID) + thread(r)
+		}
+		if lines = append(lines, line); len(lines) > 30 {
+			lines = append(lines, "There are more.")
+			break
+		}
+	}
+	if len(lines) == 1 {
+		return say("Nothing waits for approval.")
+	}
+	return sayAll(paragraphs(lines)...)
+}
+
+// whoText says who may approve a resource, and who has it. The latter is for those
+// who may see all requests, and for the resource's owner.
+func (a *App) whoText(me access.Actor, text string) message {
+	rules := a.cfg.Reader.Rules()
+	id, _ := cut(text)
+	res, ok := rules.Resource(id)
+	if !ok {
+		return say("There is no resource " + code(id) + " that can be asked for. `/access request` shows what there is.")
+	}
+	lines := []string{title(res.Title, res.ID) + ", at most " + spell(rules.Limit(res)), "May approve: " + a.group.mention()}
+	if !rules.Settings.OneParty {
+		lines = append(lines, "Nobody approves their own request, or their own access.")
+	}
+	if res.Owner != "" {
+		lines = append(lines, "Owner: "+inert(res.Owner, 100))
+	}
+	owner := res.Owner != "" && rules.Same(me.Person, access.Person{Email: res.Owner})
+	if !rules.Reviewer(me.Person) && !rules.Auditor(me.Person) && !owner {
+		return sayAll(paragraphs(lines)...)
+	}
+	lines = append(lines, "*Has it now*")
+	before := len(lines)
+	for _, r := range a.cfg.Reader.Requests() {
+		if r.Resource == id && (r.Status == access.Live || r.Status == access.Approved) {
+			lines = append(lines, "• "+mention(r.Principal)+" until "+date(r.Expires())+", "+code(r.ID)+thread(r))
+		}
+	}
+	if len(lines) == before {
+		lines = append(lines, "nobody")
+	}
+	return sayAll(paragraphs(lines)...)
+}
+
+// entry is something that happened to a request.
+type entry struct {
+	at   time.Time
+	text string
+}
+
+// story tells everything about a request, in the order in which it happened.
+func story(r access.Request) []string {
+	entries := append(milestones(r), conversation(r)...)
+	slices.SortStableFunc(entries, func(x, y entry) int { return x.at.Compare(y.at) })
+	lines := []string{
+		"*" + headline(r) + "*", code(r.ID) + " · " + strings.ReplaceAll(string(r.Shown()), "_", " ") + thread(r),
+		"Resource " + code(r.Resource) + ", provider " + code(r.Target.Provider),
+	}
+	if r.Ticket != "" {
+		lines = append(lines, "Ticket "+inert(r.Ticket, 200))
+	}
+	if r.Reason != "" {
+		lines = append(lines, "Reason: "+escape(printable(clip(r.Reason, 2400))))
+	}
+	for _, e := range entries {
+		lines = append(lines, date(e.at)+" "+e.text)
+	}
+	if f := r.Failure; f != nil {
+		lines = append(lines, failing(r, f))
+	}
+	return paragraphs(lines)
+}
+
+// milestones are the steps of a request.
+func milestones(r access.Request) []entry {
+	asked := mention(r.Requestor) + " asked"
+	if r.Duration > 0 {
+		asked += " for " + spell(r.Duration)
+	}
+	out := []entry{{r.FiledAt, asked + " under configuration " + code(clip(r.FiledUnder, 10))}}
+	for _, x := range r.Refusals {
+		out = append(out, entry{x.At, mention(x.By) + " was refused (" + strings.ReplaceAll(string(x.Code), "_", " ") + ")"})
+	}
+	if d := r.Decision; d != nil {
+		out = append(out, entry{d.At, decisionEntry(r, d)})
+	}
+	if g := r.Grant; g != nil && !g.GrantedAt.IsZero() {
+		out = append(out, entry{g.GrantedAt, "access given to " + code(g.Subject)})
+	}
+	for _, s := range r.Settled {
+		out = append(out, entry{s.At, settled(s)})
+	}
+	if x := r.Extension; x != nil {
+		out = append(out, entry{x.At, mention(x.By) + " asked for " + spell(x.Duration) + " more: " + inert(x.Reason, 300)})
+	}
+	if e := r.Ending; e != nil {
+		out = append(out, entry{e.At, "to be ended: " + cause(e.Cause, e.By)})
+	}
+	if e := r.End; e != nil && r.Grant != nil {
+		text := "ended: " + strings.ReplaceAll(string(r.Status), "_", " ") + strings.ReplaceAll(kept(r), "\n", ". ")
+		if e.Reason != "" {
+			text += ": " + inert(e.Reason, 500)
+		}
+		out = append(out, entry{e.At, text})
+	}
+	return out
+}
+
+func decisionEntry(r access.Request, d *access.Decision) string {
+	switch r.Status {
+	case access.Denied, access.Cancelled, access.TimedOut:
+		text := decidedBy(r)
+		if d.Reason != "" {
+			text += ": " + inert(d.Reason, 500)
+		}
+		return text
+	}
+	return "approved by " + mention(d.By) + " until " + date(d.Expires)
+}
+
+// conversation are the messages of the thread, with what became of them.
+func conversation(r access.Request) []entry {
+	var out []entry
+	for _, m := range r.Messages {
+		by := mention(m.By)
+		if m.Bot != "" {
+			by = "app " + code(m.Bot)
+		}
+		text := fmt.Sprintf("%s wrote: %s", by, inert(m.Text, 600))
+		if n := len(m.Edits); n > 0 {
+			text += fmt.Sprintf(" _(edited; first: %s)_", inert(m.Edits[0].Text, 300))
+		}
+		if !m.Deleted.IsZero() {
+			text += " _(deleted)_"
+		}
+		out = append(out, entry{m.At, text})
+	}
+	return out
+}
