@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -97,33 +98,60 @@ func OpenRulebook(ctx context.Context, c RulebookConfig) (*Rulebook, Change, err
 			return b.stay(ctx, u, change, err)
 		}
 	}
-	commits, err := b.source.Since(ctx, "", head)
-	if err != nil {
-		return nil, change, fmt.Errorf("look at the configuration: %w", err)
-	}
 	if last != "" {
 		change.Old = b.At(ctx, last)
+	}
+	if err := b.newest(ctx, last, &change); err != nil {
+		return nil, change, err
+	}
+	if change.Old != nil && change.Old.Commit == b.current.Commit {
+		change.New = nil
+	}
+	return b, change, nil
+}
+
+// newest takes the newest good configuration that is not older than last, nor
+// newer than a commit with the bot's own hand in it.
+func (b *Rulebook) newest(ctx context.Context, last string, change *Change) error {
+	commits, err := b.source.Since(ctx, "", change.Commit)
+	if err != nil {
+		return fmt.Errorf("look at the configuration: %w", err)
+	}
+	if i := slices.Index(commits, last); i >= 0 {
+		commits = commits[:i+1]
+	}
+	for i, commit := range slices.Backward(commits) {
+		if commit == last || change.Accepted {
+			continue
+		}
+		if err := b.source.Vet(ctx, commit); err != nil {
+			change.Refused = b.vetoed(err, change.Commit)
+			commits = commits[i+1:]
+			break
+		}
 	}
 	for _, commit := range commits {
 		rules, err := b.load(ctx, commit)
 		if err == nil {
 			b.current, change.New = rules, rules
 			if change.Refused != nil {
-				b.refused = head
+				b.refused = change.Commit
 			}
-			if change.Old != nil && change.Old.Commit == rules.Commit {
-				change.New = nil
-			}
-			return b, change, nil
+			return nil
 		}
 		if change.Refused == nil {
 			change.Refused = err
 		}
-		if commit == last {
-			break
-		}
 	}
-	return nil, change, fmt.Errorf("no configuration can be used: %w", change.Refused)
+	if change.Refused == nil {
+		change.Refused = errors.New("there is none")
+	}
+	return fmt.Errorf("no configuration can be used: %w", change.Refused)
+}
+
+// vetoed says how to go on after a commit that people did not make.
+func (b *Rulebook) vetoed(err error, head string) error {
+	return fmt.Errorf("%w; look at what it changed, and start with --accept-config %s to accept it", err, head)
 }
 
 // stay keeps to the configuration that was used last where the branch does not
@@ -142,9 +170,6 @@ func (b *Rulebook) stay(ctx context.Context, used string, change Change, why err
 }
 
 func (b *Rulebook) load(ctx context.Context, commit string) (*access.Rules, error) {
-	if err := b.source.Vet(ctx, commit); err != nil {
-		return nil, err
-	}
 	data, err := b.source.Read(ctx, commit)
 	if err != nil {
 		return nil, err
@@ -206,7 +231,7 @@ func (b *Rulebook) Poll(ctx context.Context) (Change, error) {
 	}
 	for _, commit := range commits {
 		if err := b.source.Vet(ctx, commit); err != nil && c.Refused == nil {
-			c.Refused = err
+			c.Refused = b.vetoed(err, head)
 		}
 	}
 	var next *access.Rules
