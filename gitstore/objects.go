@@ -79,20 +79,25 @@ func withAlternates(dirs []string, dir string, depth int) []string {
 func (s *objectStore) packDir() string { return filepath.Join(s.dirs[0], "pack") }
 
 // get returns an object, or errNoObject. Where it is found nowhere, the packs
-// are listed again, since git may have packed loose objects or repacked.
+// are listed again, by this goroutine or by another meanwhile, since whoever
+// merges packs moves objects: to where is on disk before they leave their
+// place.
 func (s *objectStore) get(id plumbing.Hash) (object, error) {
-	obj, err := s.find(id)
-	if !errors.Is(err, errNoObject) {
-		return obj, err
+	for range 5 {
+		packs := s.packs.Load()
+		obj, err := s.find(*packs, id)
+		if !errors.Is(err, errNoObject) {
+			return obj, err
+		}
+		vanished, err := s.rescan()
+		if err != nil {
+			return object{}, err
+		}
+		if !vanished && s.packs.Load() == packs {
+			break
+		}
 	}
-	changed, scanErr := s.rescan()
-	if scanErr != nil {
-		return object{}, scanErr
-	}
-	if changed {
-		return s.find(id)
-	}
-	return object{}, err
+	return object{}, errNoObject
 }
 
 // getKind returns the bytes of an object that must be of the given type.
@@ -107,12 +112,12 @@ func (s *objectStore) getKind(id plumbing.Hash, kind plumbing.ObjectType) ([]byt
 	return obj.data, nil
 }
 
-func (s *objectStore) find(id plumbing.Hash) (object, error) {
+func (s *objectStore) find(packs []*pack, id plumbing.Hash) (object, error) {
 	last := s.last.Load() // neighbours lie together
 	if obj, ok, err := s.findIn(last, id); ok || err != nil {
 		return obj, err
 	}
-	for _, p := range *s.packs.Load() {
+	for _, p := range packs {
 		if p == last {
 			continue
 		}
@@ -142,9 +147,10 @@ func (s *objectStore) findIn(p *pack, id plumbing.Hash) (obj object, ok bool, er
 	return obj, ok, err
 }
 
-// rescan lists the packs again and reports whether the list has changed.
-// Packs that are still there keep their open files.
-func (s *objectStore) rescan() (changed bool, err error) {
+// rescan lists the packs again, and replaces the list if it has changed. Packs
+// that are still there keep their open files. It reports whether one vanished
+// while it looked, so that another may have come that it has not seen.
+func (s *objectStore) rescan() (vanished bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := *s.packs.Load()
@@ -153,6 +159,7 @@ func (s *objectStore) rescan() (changed bool, err error) {
 		known[p.path] = p
 	}
 	var now []*pack
+	same := true
 	for _, dir := range s.dirs {
 		names, err := filepath.Glob(filepath.Join(dir, "pack", "pack-*.idx"))
 		if err != nil {
@@ -162,18 +169,21 @@ func (s *objectStore) rescan() (changed bool, err error) {
 			path := strings.TrimSuffix(name, ".idx") + ".pack"
 			p := known[path]
 			if p == nil {
+				same = false
 				if p, err = openPack(path); errors.Is(err, fs.ErrNotExist) {
-					continue // removed meanwhile, or an index without its pack
+					vanished = true
+					continue
 				} else if err != nil {
 					return false, err
 				}
-				changed = true
 			}
 			now = append(now, p)
 		}
 	}
-	s.packs.Store(&now)
-	return changed, nil
+	if !same || len(now) != len(old) {
+		s.packs.Store(&now)
+	}
+	return vanished, nil
 }
 
 // add puts a pack that was just published in front of the list.

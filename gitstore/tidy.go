@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
@@ -34,11 +35,14 @@ const (
 // whole objects are touched, as this package writes them: what git has packed
 // or marked (.keep and the like) stays.
 //
+// While git packs by itself nothing is merged: git gc gives up when a pack
+// that it has listed is gone.
+//
 // An error only costs speed, and what causes it (a full disk, a permission)
 // makes the next write fail loudly. So callers drop it.
 func (r *Repo) tidy() error {
 	group := r.objects.tidyGroup()
-	if len(group) < tidyCount {
+	if len(group) < tidyCount || r.gitPacks() {
 		return nil
 	}
 	var w packWriter
@@ -64,6 +68,9 @@ func (r *Repo) tidy() error {
 	if err != nil {
 		return fmt.Errorf("merge packs: %w", err)
 	}
+	if r.gitPacks() {
+		return nil // both are there now, which does no harm; git removes one
+	}
 	for _, p := range merged {
 		if p.path != name {
 			if err := p.remove(); err != nil {
@@ -73,6 +80,18 @@ func (r *Repo) tidy() error {
 	}
 	_, err = r.objects.rescan()
 	return err
+}
+
+// gitPacks reports whether git gc or git maintenance is at work. As git does,
+// it takes what is older than twelve hours for the remains of a crash.
+func (r *Repo) gitPacks() bool {
+	for _, name := range []string{"gc.pid", "objects/maintenance.lock"} {
+		info, err := os.Stat(filepath.Join(r.dir, filepath.FromSlash(name)))
+		if err == nil && time.Since(info.ModTime()) < 12*time.Hour {
+			return true
+		}
+	}
+	return false
 }
 
 // tidyLocked is tidy for a caller without the write lock, which is taken only
