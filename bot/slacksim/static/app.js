@@ -5,7 +5,7 @@ import { act, APIError, coalesce, follow, read } from './api.js';
 import { cast, Switcher } from './people.js';
 import { ChannelPane, ThreadPane } from './panes.js';
 import { closePopup, settlePopup, startPopups } from './popup.js';
-import { format, parse, permalink } from './route.js';
+import { format, parse } from './route.js';
 import { HomePane } from './home.js';
 import { Modals } from './modal.js';
 import { refreshTimes } from './mrkdwn.js';
@@ -28,6 +28,7 @@ class App {
       user: (id) => this.users.get(id) || null,
       people: () => this.world.users,
       channel: (id) => this.channels().find((c) => c.id === id) || null,
+      group: (id) => (this.world.groups || []).find((g) => g.id === id) || null,
       href: (part) => this.href(part),
     };
     this.loadSidebar = coalesce(() => this.fetchSidebar());
@@ -46,10 +47,9 @@ class App {
     this.home = new HomePane(this, middle);
     this.thread = new ThreadPane(this, $('thread'));
     this.modals = new Modals(this, $('modals'), [$('places'), $('main'), $('thread')]);
-    this.trace = new Trace(this, $('trace'), $('trace-toggle'));
+    this.trace = new Trace({ app: this, root: $('trace'), toggle: $('trace-toggle'), opened: (on) => remember(localStorage, 'trace', on) });
     this.listen($);
-    if (this.recall('trace') && innerWidth >= 1360) this.trace.open(true);
-    this.arrive();
+    if (recall(localStorage, 'trace') && innerWidth >= 1360) this.trace.open(true);
     await this.navigate();
     this.trace.load();
   }
@@ -59,17 +59,19 @@ class App {
     $('menu').addEventListener('click', () => this.drawer(!this.shell.classList.contains('drawer')));
     $('scrim').addEventListener('click', () => this.drawer(false));
     document.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.shell.classList.contains('drawer')) this.drawer(false);
+      if (event.key === 'Escape' && !event.defaultPrevented) this.escape();
     });
     document.addEventListener('visibilitychange', () => this.visible());
     setInterval(() => refreshTimes(document), 20000);
   }
 
-  /** A page opened at a permalink goes to that thread. */
-  arrive() {
-    const place = permalink(location.href);
-    if (!place || location.hash) return;
-    history.replaceState(null, '', `/${format({ user: this.me || this.people()[0]?.id || '', channel: place.channel, thread: place.thread })}`);
+  /** Escape ends the nearest thing: drawer, modal, the panel that has the focus, thread. */
+  escape() {
+    const traced = this.trace.root.contains(document.activeElement);
+    if (this.shell.classList.contains('drawer')) this.drawer(false);
+    else if (traced) this.trace.open(false);
+    else if (this.modals.top) this.modals.top.close();
+    else if (this.route.thread) this.go({ thread: '' });
   }
 
   async loadWorld() {
@@ -126,8 +128,8 @@ class App {
   async navigate() {
     const route = parse(location.hash);
     if (!this.users.has(route.user)) {
-      const first = this.people()[0];
-      if (first) location.replace(format({ ...route, user: first.id }));
+      const user = this.someone();
+      if (user) location.replace(format({ ...route, user: user.id }));
       return;
     }
     closePopup();
@@ -135,27 +137,39 @@ class App {
     this.route = route;
     if (route.user !== this.me) await this.become(route.user);
     if (this.route !== route) return;
-    if (!route.home && !this.conversation(route.channel) && !await this.fallback(route)) return;
-    this.showRoute();
+    if (!await this.reachable(route)) this.fallback(route);
+    else if (this.route === route) this.showRoute();
   }
 
-  /** Goes to the first channel where the address names none that this person can see. */
-  async fallback(route) {
+  /** Who looks where the address does not say: who looked last in this window, else the first. */
+  someone() {
+    const last = recall(sessionStorage, 'person');
+    const people = this.people();
+    return people.find((user) => user.id === last) || people[0];
+  }
+
+  /** Reports whether this person can go there; a place that is not known yet may be new. */
+  async reachable({ home, channel }) {
+    if (home) return this.sidebar?.home !== false;
+    if (channel && !this.conversation(channel)) await this.loadSidebar();
+    return Boolean(this.conversation(channel));
+  }
+
+  /** Goes to the first channel where the address names no place that this person can see. */
+  fallback({ user }) {
     const channel = this.channels().find((c) => c.member !== false) || this.channels()[0];
-    if (!channel || (route.channel && await this.readable(route.channel))) return true;
-    location.replace(format({ user: route.user, channel: channel.id }));
-    return false;
-  }
-
-  async readable(channel) {
-    return read('channel', { as: this.me, id: channel }).then(() => true, () => false);
+    if (channel) location.replace(format({ user, channel: channel.id }));
   }
 
   async become(user) {
     this.me = user;
     this.env.me = user;
+    remember(sessionStorage, 'person', user);
     this.sidebar = null;
-    this.modals.render([]);
+    this.modals.hide();
+    this.channel.leave();
+    this.thread.leave();
+    this.home.leave();
     if (this.unfollow) this.unfollow();
     this.follow();
     this.modals.load();
@@ -176,9 +190,10 @@ class App {
     this.drawNames();
     this.thread.show();
     if (home) {
-      this.channel.headPrint = '';
+      this.channel.leave();
       this.home.show();
     } else {
+      this.home.leave();
       this.channel.show().then(() => this.focusComposer());
     }
   }
@@ -200,7 +215,7 @@ class App {
     const all = what.includes('*');
     const has = (name) => all || what.includes(name);
     const { channel, thread, home } = this.route;
-    if (has('world')) this.loadWorld().then(() => this.drawNames(), () => {});
+    if (has('world')) this.loadWorld().then(() => this.drawNames()).catch(() => {});
     if (has('sidebar')) this.loadSidebar();
     if (!home && (has(`channel:${channel}`) || has('ephemeral'))) this.channel.load();
     if (thread && (has(`thread:${channel}:${thread}`) || has('ephemeral'))) this.thread.load();
@@ -269,22 +284,15 @@ class App {
     document.getElementById('menu').setAttribute('aria-expanded', String(on));
   }
 
-  /** Small settings outlive a reload where the browser allows it. */
-  remember(name, value) {
-    try {
-      localStorage.setItem(`slacksim.${name}`, JSON.stringify(value));
-    } catch {
-      // Storage may be forbidden; then the setting lasts as long as the page.
-    }
-  }
+}
 
-  recall(name) {
-    try {
-      return JSON.parse(localStorage.getItem(`slacksim.${name}`));
-    } catch {
-      return null;
-    }
-  }
+/** Small settings outlive a reload. */
+function remember(storage, name, value) {
+  storage.setItem(`slacksim.${name}`, JSON.stringify(value));
+}
+
+function recall(storage, name) {
+  return JSON.parse(storage.getItem(`slacksim.${name}`));
 }
 
 function waitingIn(sidebar) {

@@ -81,7 +81,7 @@ export class Composer {
     const body = this.isCommand(text)
       ? { do: 'command', channel, text }
       : { do: 'post', channel, text, ...(thread ? { thread_ts: thread } : {}) };
-    if (!await attempt(() => this.app.act(body))) {
+    if (!await attempt(() => this.app.act(body), { quiet: body.do === 'command' })) {
       if (this.key === key && !this.area.value) this.set(text);
       return;
     }

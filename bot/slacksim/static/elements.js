@@ -202,11 +202,14 @@ function isOwn(address) {
   return URL.canParse(address, location.href) && new URL(address, location.href).origin === location.origin;
 }
 
-/** Reports a refusal in a notice and says whether the work was done. */
-export async function attempt(work) {
+/**
+ * Reports a refusal in a notice and says whether the work was done. Quiet work is
+ * work whose notices (the app did not answer) appear elsewhere on the page.
+ */
+export async function attempt(work, { quiet = false } = {}) {
   try {
     const answer = await work();
-    if (answer && answer.notice) notify(answer.notice, { bad: true });
+    if (answer && answer.notice && !quiet) notify(answer.notice, { bad: true });
     return true;
   } catch (error) {
     notify(error.message, { bad: true });

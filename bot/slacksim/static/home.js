@@ -32,6 +32,12 @@ export class HomePane {
     await this.load();
   }
 
+  /** Forgets what is shown, so that nothing stale stays in the document. */
+  leave() {
+    this.owner = '';
+    fill(this.blocks);
+  }
+
   say(text) {
     this.empty.hidden = !text;
     this.empty.textContent = text;

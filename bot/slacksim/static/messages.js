@@ -36,6 +36,10 @@ export class MessageList {
     fill(this.list, h('div', { class: 'placeholder', role: 'status' }, content));
   }
 
+  clear() {
+    fill(this.list);
+  }
+
   /** Draws messages, oldest first; intro is an optional node above them. */
   render(messages, { intro = null, replies = false } = {}) {
     const hidden = this.app.dismissed;
@@ -153,7 +157,7 @@ class MessageView {
       h('button', { type: 'button', class: 'link-button', testid: 'dismiss', onclick: () => this.dismiss() }, 'Dismiss'));
     const count = message.reply_count || 0;
     const replies = count > 0 && !this.list.place().thread && h('a', { class: 'replies', href: this.threadHref(), testid: 'open-thread' },
-      icon('reply'), h('b', null, plural(count, 'reply', 'replies')), message.last_reply && h('span', { class: 'quiet' }, `last ${ago(messageDate(message.last_reply))}`));
+      icon('reply'), h('b', null, plural(count, 'reply', 'replies')), message.last_reply && h('span', { class: 'quiet' }, `last reply ${ago(messageDate(message.last_reply))}`));
     fill(this.foot, only, replies);
   }
 

@@ -67,7 +67,7 @@ export class Surface {
   send(block, element, value) {
     return attempt(() => this.app.act({
       do: 'action', container: this.container, view_id: this.view.id, block_id: block.block_id, action_id: element.action_id, value, values: this.state(),
-    }));
+    }), { quiet: this.container === 'view' });
   }
 
   /** Draws the blocks of view into node, keeping what the person does there. */
@@ -111,8 +111,17 @@ export class Modals {
       this.shown.delete(id);
     }
     for (const view of views) this.one(view, views.length).update(view, views.length);
-    for (const modal of this.shown.values()) modal.node.hidden = !top || modal.owner !== this.app.me || modal.view.id !== top.id;
-    this.toggle(top ? this.shown.get(`${this.app.me}/${top.id}`) : null);
+    this.bring(top ? this.shown.get(`${this.app.me}/${top.id}`) : null);
+  }
+
+  /** Shows no modal, but keeps what was typed in those of everybody. */
+  hide() {
+    this.bring(null);
+  }
+
+  bring(top) {
+    for (const modal of this.shown.values()) modal.node.hidden = modal !== top;
+    this.toggle(top);
   }
 
   one(view) {
@@ -149,7 +158,7 @@ class Modal {
     this.foot = h('footer', { class: 'modal-foot' });
     this.node = h('form', {
       class: 'modal', role: 'dialog', 'aria-modal': 'true', 'aria-labelledby': title, tabindex: '-1', testid: 'modal', novalidate: true,
-      onsubmit: (e) => this.submit(e), onkeydown: (e) => this.key(e),
+      onsubmit: (e) => this.submit(e),
     }, h('header', { class: 'modal-head' }, this.title, this.closer), h('div', { class: 'modal-scroll' }, this.banner, this.body), this.foot);
   }
 
@@ -198,12 +207,6 @@ class Modal {
     const active = document.activeElement;
     if (this.node.hidden || popupOpen()) return;
     if (active === document.body || active === this.node) this.focus();
-  }
-
-  key(event) {
-    if (event.key !== 'Escape' || event.defaultPrevented) return;
-    event.preventDefault();
-    this.close();
   }
 
   async submit(event) {

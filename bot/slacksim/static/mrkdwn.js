@@ -4,7 +4,7 @@
 //
 // Every function takes `env`, which knows the workspace:
 //   user(id) → {id, name, real_name} or null · channel(id) → {id, name} or null
-//   me → the id of who looks · href(route part) → hash for a channel and thread
+//   group(id) → {handle, users} or null · me → the id of who looks · href(route part) → hash for a channel and thread
 
 import { h } from './dom.js';
 import { emoji } from './icons.js';
@@ -214,11 +214,16 @@ export function channelLink(id, label, env) {
 
 function special(target, label, env, begins) {
   if (target.startsWith('date^')) return dateToken(target.split('^'), label, begins);
-  if (target.startsWith('subteam^')) {
-    return h('span', { class: 'mention group' }, unescape(label) || `@${target.slice('subteam^'.length)}`);
-  }
-  if (['channel', 'here', 'everyone'].includes(target)) return h('span', { class: 'mention group' }, `@${target}`);
+  if (target.startsWith('subteam^')) return groupMention(target.slice('subteam^'.length), label, env);
+  if (['channel', 'here', 'everyone'].includes(target)) return h('span', { class: 'mention me' }, `@${target}`);
   return null;
+}
+
+/** A user group mentioned by id; it stands out for its members. */
+export function groupMention(id, label, env) {
+  const group = env.group(id);
+  const mine = group && (group.users || []).includes(env.me);
+  return h('span', { class: `mention${mine ? ' me' : ''}`, title: group?.name }, group ? `@${group.handle}` : unescape(label) || `@${id}`);
 }
 
 function dateToken([, seconds, format = '', address], fallback, begins) {
@@ -249,6 +254,6 @@ function flatten(text, env) {
     if (target.startsWith('@')) return `@${(env.user(target.slice(1)) || {}).name || label || target.slice(1)}`;
     if (target.startsWith('#')) return `#${(env.channel(target.slice(1)) || {}).name || label || target.slice(1)}`;
     if (target.startsWith('!')) return label || `@${target.slice(1)}`;
-    return label || target;
+    return /^(?:https?|mailto):/i.test(target) ? label || target : whole;
   });
 }

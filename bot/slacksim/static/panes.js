@@ -37,6 +37,14 @@ class Pane {
     await this.load();
   }
 
+  /** Forgets what is shown, so that nothing stale stays in the document. */
+  leave() {
+    this.seen = '';
+    this.data = null;
+    this.headPrint = '';
+    this.list.clear();
+  }
+
   async fetch() {
     const key = this.key();
     const { channel } = this.place();
@@ -95,8 +103,7 @@ export class ChannelPane extends Pane {
     this.composer.node.hidden = !member;
     this.join.hidden = member;
     if (!member) fill(this.join, h('p', null, `You are looking at #${data.name}.`), h('button', { type: 'button', class: 'button primary', testid: 'join', onclick: () => this.enter() }, 'Join channel'));
-    const roots = (data.messages || []).filter((m) => !m.thread_ts || m.thread_ts === m.ts);
-    this.list.render(roots, { intro: this.intro() });
+    this.list.render(data.messages || [], { intro: this.intro() });
     this.app.settled();
   }
 
@@ -106,14 +113,13 @@ export class ChannelPane extends Pane {
 
   drawHead() {
     const { data } = this;
-    const known = this.known() || {};
     const user = data.im ? this.app.env.user(data.user) : null;
-    const print = JSON.stringify([data.id, data.name, data.topic, user, known.shared, known.private, this.app.me]);
+    const print = JSON.stringify([data.id, data.name, data.topic, user, data.shared, data.private, this.app.me]);
     if (print === this.headPrint) return;
     this.headPrint = print;
-    const drawing = user ? avatar(user, 'tiny') : icon(known.private ? 'lock' : 'hash', 'quiet');
+    const drawing = user ? avatar(user, 'tiny') : icon(data.private ? 'lock' : 'hash', 'quiet');
     fill(this.head, drawing, h('h1', { class: 'pane-title' }, user ? user.real_name || user.name : data.name),
-      known.shared && h('span', { class: 'tag warn' }, 'Shared with another organization'),
+      data.shared && h('span', { class: 'tag warn' }, 'Shared with another organization'),
       user && standing(user) && h('span', { class: 'tag' }, standing(user)),
       h('span', { class: 'topic' }, data.topic ? mrkdwn(data.topic, this.app.env) : user?.title || ''));
   }
@@ -137,9 +143,6 @@ export class ThreadPane extends Pane {
     const close = h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Close thread', title: 'Close thread', testid: 'thread-close', onclick: () => app.go({ thread: '' }) }, icon('close'));
     root.append(h('header', { class: 'pane-head' }, h('h2', { class: 'pane-title' }, 'Thread'), this.where, close),
       h('div', { class: 'pane-body' }, this.list.node, this.composer.node));
-    root.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && !event.defaultPrevented) app.go({ thread: '' });
-    });
   }
 
   place() {
@@ -156,7 +159,7 @@ export class ThreadPane extends Pane {
     const opening = open && this.root.hidden;
     this.root.hidden = !open;
     if (!open) {
-      this.seen = '';
+      this.leave();
       return;
     }
     this.where.textContent = this.app.placeName(this.place().channel);
@@ -170,7 +173,8 @@ export class ThreadPane extends Pane {
 
   draw() {
     this.composer.settle();
-    this.list.render(this.data.messages || [], { replies: true });
+    if (!this.data.messages?.length) this.list.say('This message is gone.');
+    else this.list.render(this.data.messages, { replies: true });
     this.app.settled();
   }
 }

@@ -3,7 +3,7 @@
 import { h } from './dom.js';
 import { emoji } from './icons.js';
 import { expand, fullTime } from './dates.js';
-import { channelLink, link, mention } from './mrkdwn.js';
+import { channelLink, groupMention, link, mention } from './mrkdwn.js';
 
 /** Renders a rich_text block; unknown elements go to unknown(type). */
 export function richText(block, env, unknown) {
@@ -32,8 +32,8 @@ function leaf(element, env, unknown) {
     case 'link': return styled(/^(?:https?|mailto):/i.test(element.url || '') ? link(element.url, element.text, env) : element.text || element.url, element.style);
     case 'user': return mention(element.user_id, '', env);
     case 'channel': return channelLink(element.channel_id, '', env);
-    case 'usergroup': return h('span', { class: 'mention group' }, `@${element.usergroup_id}`);
-    case 'broadcast': return h('span', { class: 'mention group' }, `@${element.range}`);
+    case 'usergroup': return groupMention(element.usergroup_id, '', env);
+    case 'broadcast': return h('span', { class: 'mention me' }, `@${element.range}`);
     case 'emoji': return emoji(element.name) || `:${element.name}:`;
     case 'date': return dated(element);
     default: return unknown(element.type);

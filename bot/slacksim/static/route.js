@@ -1,9 +1,11 @@
 // The address of the page: #/U0ALICE/c/C0ACCESS/1712.0001 is Alice, looking at
-// a channel with a thread open; #/U0ALICE/home is the Home tab of the app.
+// a channel with a thread open; #/U0ALICE/home is the Home tab of the app;
+// #/c/C0ACCESS/1712.0001 leaves open who looks.
 
 /** Reads a hash into {user, home, channel, thread}; what is absent is ''. */
 export function parse(hash) {
   const parts = hash.replace(/^#\/?/, '').split('/').map(safeDecode);
+  if (parts[0] === 'c') parts.unshift('');
   const route = { user: parts[0] || '', home: parts[1] === 'home', channel: '', thread: '' };
   if (parts[1] === 'c') {
     route.channel = parts[2] || '';

@@ -11,7 +11,8 @@ export class Sidebar {
     this.channels = h('div', { class: 'side-list' });
     this.dms = h('div', { class: 'side-list' });
     this.apps = h('div', { class: 'side-list' });
-    fill(root, section('Channels', this.channels), section('Direct messages', this.dms), section('Apps', this.apps));
+    this.sections = [section('Channels', this.channels), section('Direct messages', this.dms), section('Apps', this.apps)];
+    fill(root, this.sections);
   }
 
   render() {
@@ -20,7 +21,9 @@ export class Sidebar {
     const place = { route: app.route.home ? 'home' : app.route.channel, me: app.me };
     this.list(this.channels, data.channels || [], (c) => this.channel(c), place);
     this.list(this.dms, (data.dms || []).filter((dm) => dm.user), (dm) => this.dm(dm), place);
-    this.list(this.apps, [{ id: 'home', connected: data.connected, name: app.world.app.name }], (a) => this.home(a), place);
+    const apps = data.home === false ? [] : [{ id: 'home', connected: data.connected, name: app.world.app.name }];
+    this.list(this.apps, apps, (a) => this.home(a), place);
+    for (const node of this.sections) node.hidden = !node.lastElementChild.children.length;
   }
 
   list(node, items, make, place) {

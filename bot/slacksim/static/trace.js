@@ -11,10 +11,10 @@ const KINDS = [
   ['envelope', 'Envelopes'], ['ack', 'Acks'], ['api', 'API'], ['socket', 'Sockets'], ['finding', 'Findings'],
 ];
 
-/** The trace panel; `toggle` is the button that opens it and carries the count of findings. */
+/** The trace panel; `toggle` is the button that opens it and carries the count of findings, opened(on) hears of it. */
 export class Trace {
-  constructor(app, root, toggle) {
-    Object.assign(this, { app, root, toggle, next: 0, entries: [], off: new Set(), findings: 0 });
+  constructor({ app, root, toggle, opened }) {
+    Object.assign(this, { app, root, toggle, opened, next: 0, entries: [], off: new Set(), findings: 0 });
     this.list = h('div', { class: 'trace-list', role: 'log', 'aria-label': 'What happens' });
     this.scroll = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Trace entries' }, this.list);
     this.chips = KINDS.map(([kind, label]) => this.chip(kind, label));
@@ -26,9 +26,6 @@ export class Trace {
       h('div', { class: 'trace-filter', role: 'group', 'aria-label': 'Show' }, this.chips),
       this.scroll, this.faults.node);
     toggle.addEventListener('click', () => this.open(root.hidden));
-    root.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && !event.defaultPrevented) this.open(false);
-    });
     this.drawToggle();
   }
 
@@ -46,7 +43,7 @@ export class Trace {
   open(on) {
     this.root.hidden = !on;
     this.toggle.setAttribute('aria-expanded', String(on));
-    this.app.remember('trace', on);
+    this.opened(on);
     if (on) this.scroll.scrollTop = this.scroll.scrollHeight;
     else this.toggle.focus();
   }
@@ -54,9 +51,14 @@ export class Trace {
   async fetch() {
     try {
       const { next, entries } = await read('trace', { after: this.next });
-      if (next < this.next) this.clear();
-      this.next = next;
-      this.add(entries || []);
+      const restarted = next < this.next;
+      this.next = restarted ? 0 : next;
+      if (restarted) {
+        this.clear();
+        this.load();
+      } else {
+        this.add(entries || []);
+      }
     } catch {
       // The stream of events says when the server is back, and loads again.
     }
@@ -98,7 +100,8 @@ export class Trace {
   drawCounts() {
     KINDS.forEach(([kind], i) => {
       const count = this.entries.filter((entry) => entry.kind === kind).length;
-      this.chips[i].querySelector('.chip-count').textContent = count ? String(count) : '';
+      this.chips[i].title = `${count} entries`;
+      this.chips[i].querySelector('.chip-count').textContent = count && kind === 'finding' ? String(count) : '';
     });
   }
 
@@ -111,7 +114,7 @@ export class Trace {
 
 function row(entry) {
   const body = h('div', { class: 'trace-body' });
-  const node = h('details', { class: `entry kind-${entry.kind}${entry.ok === false ? ' bad' : ''}`, testid: entry.kind === 'finding' ? 'finding' : 'trace-entry', 'data-kind': entry.kind },
+  const node = h('details', { class: `entry kind-${entry.kind}`, testid: entry.kind === 'finding' ? 'finding' : 'trace-entry', 'data-kind': entry.kind },
     h('summary', null,
       h('span', { class: 'entry-kind' }, entry.kind),
       h('span', { class: 'entry-title' }, entry.title),
@@ -128,13 +131,13 @@ function json(detail) {
 }
 
 function outcome(entry) {
-  if (entry.kind !== 'api' || entry.ok === undefined) return null;
+  if (entry.kind !== 'api') return null;
   return h('span', { class: `outcome ${entry.ok ? 'ok' : 'err'}` }, entry.ok ? 'ok' : 'error');
 }
 
 /** The latency: acks are late after 1 s, lost after 3 s. */
 function speed({ kind, ms }) {
-  if (typeof ms !== 'number') return null;
+  if (typeof ms !== 'number' || !['ack', 'api'].includes(kind)) return null;
   const late = ms > 3000 ? ' lost' : ms > 1000 ? ' late' : '';
   const text = ms >= 10000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`;
   return h('span', { class: `speed${late}`, title: kind === 'ack' ? 'Slack waits three seconds for an ack' : null }, text);
