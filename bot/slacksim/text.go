@@ -29,7 +29,6 @@ type token struct {
 var (
 	typed    = regexp.MustCompile(`https?://[^\s<>]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|[@#][\pL\pN][\pL\pN._-]*`)
 	escaper  = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-	unescape = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
 	controls = regexp.MustCompile(`<([^<>]*)>`)
 )
 

@@ -31,7 +31,7 @@ type Latency struct {
 // Entry is a line of the trace.
 type Entry struct {
 	N      int             `json:"n"`
-	At     string          `json:"at"` // RFC 3339 with milliseconds
+	At     string          `json:"at"`   // RFC 3339 with milliseconds
 	Kind   string          `json:"kind"` // envelope, ack, api, socket, finding
 	Title  string          `json:"title"`
 	MS     int64           `json:"ms"`
@@ -64,8 +64,8 @@ func (t *trace) add(e Entry) {
 	if e.Detail != nil {
 		e.Detail = redact(e.Detail)
 	}
-	if len(t.entries) >= traceSize {
-		t.entries = append(t.entries[:0], t.entries[len(t.entries)-traceSize/2:]...)
+	if len(t.entries) >= 2*traceSize {
+		t.entries = append(t.entries[:0], t.entries[len(t.entries)-traceSize:]...)
 	}
 	t.entries = append(t.entries, e)
 	t.mu.Unlock()

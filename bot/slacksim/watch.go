@@ -9,7 +9,25 @@ import (
 type watchers struct {
 	mu   sync.Mutex
 	all  map[*watcher]bool
-	done bool
+	done chan struct{} // closed at the end
+}
+
+func newWatchers() *watchers {
+	return &watchers{all: map[*watcher]bool{}, done: make(chan struct{})}
+}
+
+// ended is closed when the server is.
+func (w *watchers) ended() <-chan struct{} { return w.done }
+
+// end lets all streams finish.
+func (w *watchers) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.done:
+	default:
+		close(w.done)
+	}
 }
 
 // watcher is one open page. Topics gather until the page takes them.
@@ -24,9 +42,6 @@ func (w *watchers) open(user string) *watcher {
 	one := &watcher{user: user, signal: make(chan struct{}, 1)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.all == nil {
-		w.all = map[*watcher]bool{}
-	}
 	w.all[one] = true
 	return one
 }

@@ -28,11 +28,11 @@ type workspace struct {
 	lastTS   int64 // microseconds of the last timestamp given out
 
 	now    func() time.Time
-	emit   func(kind string, event obj)         // an event for the app
-	notify func(user string, topics ...string)  // for pages; an empty user means everyone
-	finds  func(kind, text string, detail any)  // keeps a finding
-	later  func(d time.Duration, f func())      // calls f later, unlocked
+	emit   func(kind string, event obj)        // an event for the app
+	notify func(user string, topics ...string) // for pages; an empty user means everyone
+	finds  func(kind, text string, detail any) // keeps a finding
 	timing Timing
+	odd    bool // Chaos.OddPayloads
 }
 
 type channel struct {
@@ -140,8 +140,8 @@ func (ws *workspace) im(user string) *channel {
 	return nil
 }
 
-func (c *channel) isIM() bool            { return c.User != "" }
-func (c *channel) has(user string) bool  { return slices.Contains(c.Members, user) }
+func (c *channel) isIM() bool               { return c.User != "" }
+func (c *channel) has(user string) bool     { return slices.Contains(c.Members, user) }
 func (ws *workspace) botIn(c *channel) bool { return c.has(ws.app.BotUser) }
 
 // kind is Slack's channel_type.

@@ -1,0 +1,198 @@
+// Package gitops gives access by an entry in a YAML file of a repository, which
+// some other tool applies: the list at a key of that file holds the addresses or
+// GitHub logins of those who have the access.
+//
+// A target's `with` has repo, branch (main unless set), file, key (dots for
+// levels) and value, which is email or github and says what the entries are.
+//
+// The file is people's own: it is edited as text, so that comments, order,
+// indentation and line ends of everything else stay as they are, byte for byte.
+// The result is read again before it is written, and where anything but the one
+// entry differs, or the file cannot be edited safely, nothing is changed and the
+// error says why. An entry is compared without regard to case, as addresses and
+// logins are.
+//
+// Every change is one commit, whose message names the resource, the address and
+// the request, and carries no text that people wrote.
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// An Editor reads and changes files of repositories. It decides which ones may
+// be changed at all, and refuses the bot's own: a target that edits the
+// configuration or the log would take over the bot.
+//
+// It is safe for concurrent use and keeps the deadline of ctx.
+type Editor interface {
+	// Edit changes one file of a branch in one commit, by compare-and-swap: it
+	// calls change with the bytes of the file (nil if there is none), again each
+	// time that somebody else moved the branch meanwhile. An error of change
+	// ends the edit and is returned, possibly wrapped. Where change answers the
+	// bytes that it was given, nothing is committed. After nil the commit is
+	// durable; after an error it may exist.
+	Edit(ctx context.Context, repo, branch, path, message string, change func(old []byte) ([]byte, error)) (commit string, err error)
+	// Read answers the bytes of a file; nil and no error where it does not exist.
+	Read(ctx context.Context, repo, branch, path string) ([]byte, error)
+}
+
+// Config is what a [Provider] is made of.
+type Config struct {
+	Editor Editor // required
+}
+
+// A Provider gives access by entries in YAML files. It keeps no state, and is
+// safe for concurrent use.
+type Provider struct{ editor Editor }
+
+// New returns a provider.
+func New(c Config) (*Provider, error) {
+	if c.Editor == nil {
+		return nil, errors.New("gitops: no editor")
+	}
+	return &Provider{c.Editor}, nil
+}
+
+// Subject is the entry that stands for the person: an address or a GitHub login.
+func (p *Provider) Subject(_ context.Context, t access.Target, who access.Account) (string, error) {
+	at, err := placeOf(t)
+	if err != nil {
+		return "", err
+	}
+	subject, missing := who.Email, "the person has no address"
+	if at.value == "github" {
+		subject, missing = who.GitHub, fmt.Sprintf("the configuration has no people.github for %s", who.Email)
+	}
+	if subject == "" {
+		return "", fmt.Errorf("gitops: %s: %w", missing, access.ErrNoAccount)
+	}
+	if err := checkEntry(subject); err != nil {
+		return "", err
+	}
+	return subject, nil
+}
+
+// Has looks for the entry.
+func (p *Provider) Has(ctx context.Context, t access.Target, subject string) (access.Presence, error) {
+	at, err := placeOf(t)
+	if err != nil {
+		return access.Unknown, err
+	}
+	data, err := p.editor.Read(ctx, at.repo, at.branch, at.file)
+	if err != nil {
+		return access.Unknown, fmt.Errorf("gitops: read %s: %w", at.file, err)
+	}
+	there, err := holds(data, at.key, subject)
+	switch {
+	case err != nil:
+		return access.Unknown, fmt.Errorf("gitops: %s: %w", at.file, err)
+	case there:
+		return access.Present, nil
+	}
+	return access.Absent, nil
+}
+
+// Grant adds the entry at the end of the list, and makes the list, the levels
+// above it and the file where they are missing.
+func (p *Provider) Grant(ctx context.Context, o access.Order) error {
+	return p.edit(ctx, o, "grant", "to", addEntry)
+}
+
+// Revoke removes the entry. An empty list stays behind, since other tools may
+// not take a missing one for empty.
+func (p *Provider) Revoke(ctx context.Context, o access.Order) error {
+	return p.edit(ctx, o, "revoke", "from", removeEntry)
+}
+
+func (p *Provider) edit(ctx context.Context, o access.Order, verb, preposition string, change func([]byte, []string, string) ([]byte, error)) error {
+	at, err := placeOf(o.Target)
+	if err != nil {
+		return err
+	}
+	if err := checkEntry(o.Subject); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("gitops: %s: %w", verb, err)
+	}
+	_, err = p.editor.Edit(ctx, at.repo, at.branch, at.file, message(o, verb, preposition), func(old []byte) ([]byte, error) {
+		return change(old, at.key, o.Subject)
+	})
+	if err != nil {
+		return fmt.Errorf("gitops: %s in %s of branch %s: %w", verb, at.file, at.branch, err)
+	}
+	return nil
+}
+
+// message is the message of the commit. Its trailers are for programs.
+func message(o access.Order, verb, preposition string) string {
+	who := o.Principal.Email
+	if who == "" {
+		who = o.Subject
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s %s (request %s)\n\n", verb, line(o.Resource), preposition, line(who), line(o.Request))
+	fmt.Fprintf(&b, "Request-Id: %s\nResource: %s\nPrincipal: %s\n", line(o.Request), line(o.Resource), line(who))
+	if verb == "grant" && !o.Expires.IsZero() {
+		fmt.Fprintf(&b, "Expires: %s\n", o.Expires.UTC().Format(time.RFC3339))
+	}
+	return b.String()
+}
+
+// line keeps a value within its line, whatever it contains.
+func line(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '?'
+		}
+		return c
+	}, s)
+}
+
+// A place is a list in a file of a repository.
+type place struct {
+	repo, branch, file string
+	key                []string
+	value              string // email or github
+}
+
+func placeOf(t access.Target) (place, error) {
+	get := func(key string) string {
+		s, _ := t.With[key].(string)
+		return s
+	}
+	p := place{repo: get("repo"), branch: get("branch"), file: get("file"), key: strings.Split(get("key"), "."), value: get("value")}
+	if p.branch == "" {
+		p.branch = "main"
+	}
+	for _, key := range []string{"repo", "file", "key", "value"} {
+		if get(key) == "" {
+			return p, fmt.Errorf("gitops: the target has no %s", key)
+		}
+	}
+	for _, level := range p.key {
+		if level == "" {
+			return p, fmt.Errorf("gitops: the target's key %q has an empty level", get("key"))
+		}
+	}
+	if p.value != "email" && p.value != "github" {
+		return p, fmt.Errorf("gitops: the target's value is %q, not email or github", p.value)
+	}
+	return p, nil
+}
+
+// checkEntry refuses what is neither an address nor a login: such a thing could
+// be more to YAML than a word.
+func checkEntry(s string) error {
+	if s == "" || len(s) > 300 || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return fmt.Errorf("gitops: %q cannot be an entry", s)
+	}
+	return nil
+}
