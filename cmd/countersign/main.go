@@ -1,0 +1,152 @@
+// Countersign is a ChatOps bot for just-in-time access: asked for and approved
+// in Slack, ended by itself, recorded in git.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], console{env: os.Getenv, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// A console is what a subcommand has of the world: the environment and where
+// to write. Data goes to out, everything else to err.
+type console struct {
+	env      func(string) string
+	out, err io.Writer
+}
+
+// The exit codes.
+const (
+	exitOK    = 0
+	exitFound = 1 // something was found, or failed
+	exitUsage = 2
+)
+
+// A command is one subcommand.
+type command struct {
+	name, args, short string
+	run               func(ctx context.Context, args []string, c console) error
+}
+
+func commands() []command {
+	return []command{
+		{"demo", "", "try everything on this machine: a local Slack, local repositories", demo},
+		{"serve", "--repo PATH", "run the bot", serve},
+		{"report", "--repo PATH", "write the log as a table (TSV)", reportCommand},
+		{"verify", "--repo PATH", "check a clone of the log, offline", verifyCommand},
+		{"config check", "FILE", "check a configuration", configCheck},
+		{"slack manifest", "", "print the manifest of the Slack app", slackManifest},
+		{"version", "", "print the version", version},
+	}
+}
+
+// errFound ends a command that has already said what it found.
+var errFound = errors.New("found")
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+func run(ctx context.Context, args []string, c console) int {
+	if len(args) == 0 {
+		usage(c.err)
+		return exitUsage
+	}
+	if args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		usage(c.out)
+		return exitOK
+	}
+	cmd, rest, ok := find(args)
+	if !ok {
+		fmt.Fprintf(c.err, "countersign: there is no command %q\n\n", args[0])
+		usage(c.err)
+		return exitUsage
+	}
+	return exitCode(cmd, cmd.run(ctx, rest, c), c.err)
+}
+
+func exitCode(cmd command, err error, w io.Writer) int {
+	var wrong usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.As(err, &wrong):
+		fmt.Fprintf(w, "countersign %s: %s\nSee countersign %s --help.\n", cmd.name, wrong.text, cmd.name)
+		return exitUsage
+	case errors.Is(err, errFound):
+		return exitFound
+	}
+	fmt.Fprintf(w, "countersign %s: %v\n", cmd.name, err)
+	return exitFound
+}
+
+// find matches the longest name: "config check" before "config".
+func find(args []string) (command, []string, bool) {
+	for _, cmd := range commands() {
+		if args[0] == cmd.name {
+			return cmd, args[1:], true
+		}
+		if len(args) > 1 && args[0]+" "+args[1] == cmd.name {
+			return cmd, args[2:], true
+		}
+	}
+	return command{}, nil, false
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "Countersign gives just-in-time access, approved in Slack and recorded in git.")
+	fmt.Fprintln(w, "\nUsage:")
+	for _, cmd := range commands() {
+		fmt.Fprintf(w, "  countersign %-24s %s\n", cmd.name+" "+cmd.args, cmd.short)
+	}
+	fmt.Fprintln(w, "\nEach command has --help.")
+}
+
+// flags makes the flag set of a command. Its help goes to out, since it was
+// asked for.
+func flags(c console, name, args, about string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {
+		fmt.Fprintf(c.out, "Usage: countersign %s %s\n\n%s\n", name, args, about)
+		any := false
+		fs.VisitAll(func(*flag.Flag) { any = true })
+		if any {
+			fmt.Fprintln(c.out, "\nFlags:")
+			fs.SetOutput(c.out)
+			fs.PrintDefaults()
+			fs.SetOutput(io.Discard)
+		}
+	}
+	return fs
+}
+
+// parse reads the flags and exactly as many arguments as are named.
+func parse(fs *flag.FlagSet, args []string, names ...string) error {
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return usageError{err.Error()}
+	}
+	if fs.NArg() < len(names) {
+		return usageError{names[fs.NArg()] + " is missing"}
+	}
+	if fs.NArg() > len(names) {
+		return usageError{fmt.Sprintf("unexpected argument %q", fs.Arg(len(names)))}
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"countersign/bot/ledger"
+	"countersign/bot/report"
+	"countersign/bot/slackapp"
+	"countersign/config"
+	"countersign/gitstore"
+)
+
+func isExists(err error) bool { return errors.Is(err, gitstore.ErrExists) }
+
+// reportCommand writes the table of a log.
+func reportCommand(ctx context.Context, args []string, c console) error {
+	fs := flags(c, "report", "--repo PATH [--ref audit] [-o FILE]", `Writes one row for each request, tab-separated. The same commit gives the same
+bytes on any machine.`)
+	path := fs.String("repo", "", "the `PATH` of a repository or clone (required)")
+	ref := fs.String("ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
+	file := fs.String("o", "", "the `FILE` to write (default: standard output)")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if *path == "" {
+		return usageError{"--repo is missing"}
+	}
+	repo, err := gitstore.Open(ctx, *path)
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(ctx, readStore{repo, *ref})
+	if err != nil {
+		return err
+	}
+	if *file == "" {
+		return report.TSV(c.out, l.Requests())
+	}
+	return writeFile(*file, func(w io.Writer) error { return report.TSV(w, l.Requests()) })
+}
+
+// writeFile writes a whole file or leaves the old one as it was.
+func writeFile(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(dirOf(name), ".countersign-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// configCheck checks a configuration file.
+func configCheck(_ context.Context, args []string, c console) error {
+	fs := flags(c, "config check", "FILE", "Checks a countersign.yaml and prints every error with its line.")
+	if err := parse(fs, args, "FILE"); err != nil {
+		return err
+	}
+	name := fs.Arg(0)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	rules, warnings, err := config.Parse(name, data, "")
+	for _, w := range warnings {
+		fmt.Fprintf(c.err, "%s\n", w)
+	}
+	if err != nil {
+		fmt.Fprintln(c.err, err)
+		return errFound
+	}
+	fmt.Fprintf(c.err, "%s: ok, %s, %s\n", name, count(len(rules.Reviewers), "reviewer"), count(len(rules.Resources), "resource"))
+	return nil
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// slackManifest prints the manifest of the Slack app.
+func slackManifest(_ context.Context, args []string, c console) error {
+	fs := flags(c, "slack manifest", "", "Prints the app manifest: in Slack, Create New App, From a manifest.")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	_, err := c.out.Write(slackapp.Manifest(true, ""))
+	return err
+}

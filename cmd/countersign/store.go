@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"countersign/bot"
+	"countersign/bot/ledger"
+	"countersign/gitstore"
+)
+
+// logStore is the log in git as the ledger wants it.
+type logStore struct{ log *gitstore.Log }
+
+func (s logStore) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
+	batch := gitstore.Batch{Dir: dir, Have: have}
+	for _, f := range files {
+		batch.Entries = append(batch.Entries, gitstore.Entry{Path: f.Path, Data: f.Data, Message: f.Message, Time: f.Time})
+	}
+	commits, err := s.log.Append(ctx, batch)
+	if errors.Is(err, gitstore.ErrConflict) {
+		return nil, fmt.Errorf("%w: %w", ledger.ErrConflict, err)
+	}
+	return commits, err
+}
+
+func (s logStore) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
+	if _, err := s.log.Sync(ctx); err != nil {
+		return after, err
+	}
+	return s.log.Scan(ctx, after, func(e gitstore.Entry) error {
+		return fn(ledger.File{Path: e.Path, Data: e.Data, Message: e.Message, Time: e.Time, Commit: e.Commit})
+	})
+}
+
+// readStore is a log that is only read, from any clone.
+type readStore struct {
+	repo *gitstore.Repo
+	ref  string
+}
+
+func (s readStore) Append(context.Context, string, int, []ledger.File) ([]string, error) {
+	return nil, errors.New("this log is only read")
+}
+
+func (s readStore) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
+	head, err := s.repo.Resolve(ctx, s.ref)
+	if err != nil {
+		return after, fmt.Errorf("%s: %w", s.ref, err)
+	}
+	return s.repo.Scan(ctx, after, head, func(e gitstore.Entry) error {
+		return fn(ledger.File{Path: e.Path, Data: e.Data, Message: e.Message, Time: e.Time, Commit: e.Commit})
+	})
+}
+
+// configSource is the branch of the configuration as the rulebook wants it.
+type configSource struct {
+	repo   *gitstore.Repo
+	branch string
+	path   string
+	bot    gitstore.Identity // whose hand must not be in it
+	key    string            // fingerprint of the bot's key
+}
+
+func (s configSource) Head(ctx context.Context) (string, error) {
+	head, err := s.repo.Resolve(ctx, s.branch)
+	if err != nil {
+		return "", fmt.Errorf("branch %s: %w", s.branch, err)
+	}
+	return head, nil
+}
+
+func (s configSource) Read(ctx context.Context, commit string) ([]byte, error) {
+	data, err := s.repo.ReadFile(ctx, commit, s.path)
+	if err != nil {
+		return nil, fmt.Errorf("%s at %.10s: %w", s.path, commit, err)
+	}
+	return data, nil
+}
+
+func (s configSource) Since(ctx context.Context, after, to string) ([]string, error) {
+	if after != "" {
+		ok, err := s.repo.IsAncestor(ctx, after, to)
+		if errors.Is(err, gitstore.ErrNotFound) || err == nil && !ok {
+			return nil, bot.ErrNotDescendant
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	var commits []string
+	for c, err := range s.repo.FirstParents(ctx, to) {
+		if err != nil {
+			return nil, err
+		}
+		if c.ID == after {
+			break
+		}
+		commits = append(commits, c.ID)
+		if after != "" && slices.Contains(c.Parents, after) {
+			break
+		}
+	}
+	return commits, nil
+}
+
+func (s configSource) Vet(ctx context.Context, commit string) error {
+	c, err := s.repo.Commit(ctx, commit)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Signer != "" && c.Signer == s.key:
+		return fmt.Errorf("commit %.10s is signed with the bot's own key: the configuration is changed by people only", commit)
+	case c.Committer.Email == s.bot.Email || c.Author.Email == s.bot.Email:
+		return fmt.Errorf("commit %.10s was made as %s, the bot's own identity: the configuration is changed by people only", commit, s.bot.Email)
+	}
+	return nil
+}
+
+// editor changes files in other repositories for the gitops provider.
+type editor struct {
+	identity gitstore.Identity
+	signer   *gitstore.Signer
+	// own are the root commits of the repositories that govern the bot itself.
+	// They are told by their roots: a path or an address can be written in many ways.
+	own []string
+}
+
+func (e editor) open(ctx context.Context, path string) (*gitstore.Repo, error) {
+	repo, err := gitstore.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := repo.Roots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(roots, func(r string) bool { return slices.Contains(e.own, r) }) {
+		return nil, fmt.Errorf("%s is the repository of the configuration or of the log: no grant may change it", path)
+	}
+	return repo, nil
+}
+
+func (e editor) Edit(ctx context.Context, path, branch, file, message string, change func([]byte) ([]byte, error)) (string, error) {
+	repo, err := e.open(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	return repo.Edit(ctx, gitstore.Edit{Branch: branch, Path: file, Message: message, Author: e.identity, Signer: e.signer}, change)
+}
+
+func (e editor) Read(ctx context.Context, path, branch, file string) ([]byte, error) {
+	repo, err := e.open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	head, err := repo.Resolve(ctx, branch)
+	if err != nil {
+		return nil, err
+	}
+	data, err := repo.ReadFile(ctx, head, file)
+	if errors.Is(err, gitstore.ErrNotFound) {
+		return nil, nil
+	}
+	return data, err
+}

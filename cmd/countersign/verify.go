@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"countersign/bot/access"
+	"countersign/bot/ledger"
+	"countersign/config"
+	"countersign/gitstore"
+)
+
+func dirOf(name string) string { return filepath.Dir(name) }
+
+// verifyCommand checks a clone of the log.
+func verifyCommand(ctx context.Context, args []string, c console) error {
+	fs := flags(c, "verify", "--repo PATH [flags]", `Checks a clone of the log, offline: every commit is signed by an allowed key and
+adds exactly one file, history is linear, every request folds, and every
+decision would be taken again by the person it names, under the configuration
+it names. Exits with 1 if anything was found.`)
+	var v verification
+	fs.StringVar(&v.repo, "repo", "", "the `PATH` of a repository or clone (required)")
+	fs.StringVar(&v.ref, "ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
+	fs.StringVar(&v.configRepo, "config-repo", "", "the `PATH` of the repository with the configuration (default: --repo)")
+	fs.StringVar(&v.configRef, "config-ref", "main", "the configuration's `BRANCH`")
+	fs.StringVar(&v.configPath, "config-path", "countersign.yaml", "the configuration's `FILE` on it")
+	fs.StringVar(&v.signers, "allowed-signers", "", "the `FILE` of keys that may sign (default: allowed_signers on --config-ref)")
+	asJSON := fs.Bool("json", false, "print the result as JSON")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if v.repo == "" {
+		return usageError{"--repo is missing"}
+	}
+	if err := v.run(ctx); err != nil {
+		return err
+	}
+	if *asJSON {
+		enc := json.NewEncoder(c.out)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(v.result); err != nil {
+			return err
+		}
+	} else {
+		v.print(c)
+	}
+	if len(v.result.Problems) > 0 {
+		return errFound
+	}
+	return nil
+}
+
+type verification struct {
+	repo, ref                         string
+	configRepo, configRef, configPath string
+	signers                           string
+
+	result   verified
+	rules    map[string]*access.Rules
+	requests map[string]access.Request
+	source   *gitstore.Repo
+}
+
+// verified is the outcome, as printed with --json.
+type verified struct {
+	OK       bool      `json:"ok"`
+	Head     string    `json:"head"`
+	Commits  int       `json:"commits"`
+	Requests int       `json:"requests"`
+	From     time.Time `json:"from"`
+	To       time.Time `json:"to"`
+	Problems []problem `json:"problems"`
+}
+
+type problem struct {
+	Commit string `json:"commit,omitempty"`
+	Path   string `json:"path,omitempty"`
+	Text   string `json:"text"`
+}
+
+func (v *verification) found(commit, path, format string, args ...any) {
+	v.result.Problems = append(v.result.Problems, problem{commit, path, fmt.Sprintf(format, args...)})
+}
+
+func (v *verification) run(ctx context.Context) error {
+	repo, err := gitstore.Open(ctx, v.repo)
+	if err != nil {
+		return err
+	}
+	v.source = repo
+	if v.configRepo != "" {
+		if v.source, err = gitstore.Open(ctx, v.configRepo); err != nil {
+			return fmt.Errorf("--config-repo: %w", err)
+		}
+	}
+	keys, err := v.keys(ctx)
+	if err != nil {
+		return err
+	}
+	v.rules, v.requests = map[string]*access.Rules{}, map[string]access.Request{}
+	v.result.Problems = []problem{}
+	report, problems, err := gitstore.Verify(ctx, repo, v.ref, keys, func(e gitstore.Entry, _ gitstore.CommitInfo) error {
+		v.entry(ctx, e)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		v.found(p.Commit, p.Path, "%s", p.Text)
+	}
+	v.overdue(report.To)
+	v.result.Head, v.result.Commits, v.result.From, v.result.To = report.Head, report.Commits, report.From.UTC(), report.To.UTC()
+	v.result.Requests, v.result.OK = len(v.requests), len(v.result.Problems) == 0
+	return nil
+}
+
+// keys are the keys that may sign. Without them a signature says nothing: any
+// key could have made it.
+func (v *verification) keys(ctx context.Context) (*gitstore.AllowedSigners, error) {
+	var data []byte
+	var err error
+	if v.signers != "" {
+		data, err = os.ReadFile(v.signers)
+	} else {
+		var head string
+		if head, err = v.source.Resolve(ctx, v.configRef); err == nil {
+			data, err = v.source.ReadFile(ctx, head, "allowed_signers")
+		}
+		if errors.Is(err, gitstore.ErrNotFound) {
+			return nil, fmt.Errorf("there is no allowed_signers on %s: name the file with --allowed-signers (serve prints the line for its key)", v.configRef)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return gitstore.ParseAllowedSigners(data)
+}
+
+// entry folds one file and asks whether it would be decided again.
+func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
+	e, err := ledger.Read(ledger.File{Path: x.Path, Data: x.Data})
+	if errors.Is(err, ledger.ErrNoEvent) {
+		return
+	}
+	if err != nil {
+		v.found(x.Commit, x.Path, "%v", err)
+		return
+	}
+	before := v.requests[e.Request]
+	after, err := access.Apply(before, e)
+	if err != nil {
+		v.found(x.Commit, x.Path, "does not fold: %v", err)
+		return
+	}
+	if !strings.HasPrefix(path.Base(x.Path), fmt.Sprintf("%04d-", after.Seq)) {
+		v.found(x.Commit, x.Path, "is event %d of its request, and not numbered so", after.Seq)
+	}
+	if err := access.Justify(before, e, v.at(ctx, e.Config), v.at(ctx, after.FiledUnder)); err != nil {
+		v.found(x.Commit, x.Path, "not justified: %v", err)
+	}
+	v.requests[e.Request] = after
+}
+
+func (v *verification) at(ctx context.Context, commit string) *access.Rules {
+	rules, known := v.rules[commit]
+	if !known {
+		if data, err := v.source.ReadFile(ctx, commit, v.configPath); err == nil {
+			rules, _, _ = config.Parse(v.configPath, data, commit)
+		}
+		v.rules[commit] = rules
+	}
+	return rules
+}
+
+// grace is how far behind its expiry an access may be at the end of the log.
+const grace = 10 * time.Minute
+
+func (v *verification) overdue(end time.Time) {
+	for _, r := range v.requests {
+		if at := r.Expires(); !r.Status.Ended() && !at.IsZero() && end.After(at.Add(grace)) {
+			v.found("", "", "request %s was to end at %s and has not by %s", r.ID, at.Format(time.RFC3339), end.UTC().Format(time.RFC3339))
+		}
+	}
+}
+
+func (v *verification) print(c console) {
+	for _, p := range v.result.Problems {
+		fmt.Fprintf(c.out, "%.10s %s %s\n", p.Commit, p.Path, p.Text)
+	}
+	if n := len(v.result.Problems); n > 0 {
+		fmt.Fprintf(c.err, "%s in %s\n", count(n, "problem"), count(v.result.Commits, "commit"))
+		return
+	}
+	fmt.Fprintf(c.err, "ok: %s, %s, all signed, nothing changed or removed\n", count(v.result.Commits, "commit"), count(v.result.Requests, "request"))
+}

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"countersign/bot"
+	"countersign/bot/access"
+	"countersign/bot/ledger"
+	"countersign/bot/provider/gitops"
+	"countersign/bot/slackapp"
+	"countersign/config"
+	"countersign/gitstore"
+)
+
+// botIdentity is author and committer of the log. Nobody else commits as it.
+var botIdentity = gitstore.Identity{Name: "countersign", Email: "countersign@localhost"}
+
+// setup is what the flags and the environment of serve come to.
+type setup struct {
+	repo, configRepo         string // paths; configRepo defaults to repo
+	configBranch, configPath string
+	auditBranch              string
+	dataDir                  string
+	keyFile                  string // unset: in the data dir
+	accept                   string // --accept-config
+	poll                     time.Duration
+	slack                    slackTokens
+	githubToken, githubAPI   string
+	dashboard                string
+	log                      *slog.Logger
+}
+
+type slackTokens struct{ bot, app, user, api string }
+
+// A service is a bot with everything that it needs, ready to run.
+type service struct {
+	setup
+	bot    *bot.Bot
+	app    *slackapp.App
+	ledger *ledger.Ledger
+	rules  *bot.Rulebook
+	signer *gitstore.Signer
+	store  *gitstore.Log
+	unlock func()
+	first  bot.Change // what the start found in the configuration
+}
+
+// open builds the service. It reads the whole log, and makes the branch of the
+// log where there never was one.
+func (s setup) open(ctx context.Context) (*service, error) {
+	unlock, err := lockDir(s.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	v := &service{setup: s, unlock: unlock}
+	if err := v.build(ctx); err != nil {
+		unlock()
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *service) build(ctx context.Context) error {
+	repo, configRepo, err := v.openRepos(ctx)
+	if err != nil {
+		return err
+	}
+	if v.keyFile == "" {
+		v.keyFile = filepath.Join(v.dataDir, "signing_key")
+	}
+	signer, created, err := gitstore.LoadOrCreateSigner(v.keyFile)
+	if err != nil {
+		return fmt.Errorf("signing key: %w", err)
+	}
+	v.signer = signer
+	v.log.Info("signing key", "file", v.keyFile, "created", created, "allowed_signers", strings.TrimSpace(signer.AllowedSignersLine(botIdentity.Email)))
+	v.store, err = gitstore.OpenLog(ctx, gitstore.LogConfig{
+		Repo: repo, Branch: v.auditBranch, Identity: botIdentity, Signer: signer,
+		Marker: filepath.Join(v.dataDir, "log-exists"),
+	})
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	if v.ledger, err = ledger.Open(ctx, logStore{v.store}); err != nil {
+		return err
+	}
+	if err := v.openRules(ctx, configRepo); err != nil {
+		return err
+	}
+	providers, err := v.providers(ctx, repo, configRepo)
+	if err != nil {
+		return err
+	}
+	return v.connect(providers)
+}
+
+func (v *service) openRepos(ctx context.Context) (repo, configRepo *gitstore.Repo, err error) {
+	if repo, err = gitstore.Open(ctx, v.repo); err != nil {
+		return nil, nil, fmt.Errorf("--repo: %w", err)
+	}
+	if v.configRepo == "" || v.configRepo == v.repo {
+		return repo, repo, nil
+	}
+	if configRepo, err = gitstore.Open(ctx, v.configRepo); err != nil {
+		return nil, nil, fmt.Errorf("--config-repo: %w", err)
+	}
+	return repo, configRepo, nil
+}
+
+func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
+	source := configSource{repo: repo, branch: v.configBranch, path: v.configPath, bot: botIdentity, key: v.signer.Fingerprint()}
+	var err error
+	v.rules, v.first, err = bot.OpenRulebook(ctx, bot.RulebookConfig{
+		Source: source,
+		Parse:  v.parseRules,
+		Origin: v.origin(repo),
+		Used:   []string{v.ledger.Config(), v.lastConfig()},
+		Accept: v.accept,
+	})
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	v.keepConfig()
+	return nil
+}
+
+// parseRules reads a configuration. What this program has no provider for is
+// not offered: access that could be approved but never given helps nobody.
+func (v *service) parseRules(data []byte, commit string) (*access.Rules, error) {
+	rules, warnings, err := config.Parse(v.configPath, data, commit)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		v.log.Warn("configuration", "commit", commit, "warning", w.String())
+	}
+	kept := rules.Resources[:0]
+	for _, r := range rules.Resources {
+		if r.Target.Provider != "gitops" {
+			v.log.Warn("resource not offered: this version has no such provider", "resource", r.ID, "provider", r.Target.Provider)
+			continue
+		}
+		kept = append(kept, r)
+	}
+	rules.Resources = kept
+	return rules, nil
+}
+
+// lastConfig is the commit that was in force when the bot last ran. The file is
+// a convenience: without it the log says what was used last.
+func (v *service) lastConfig() string {
+	data, err := os.ReadFile(v.configFile())
+	if err != nil {
+		return v.ledger.Config()
+	}
+	return strings.TrimSpace(string(data))
+}
+
+func (v *service) keepConfig() {
+	if err := os.WriteFile(v.configFile(), []byte(v.rules.Current().Commit+"\n"), 0o600); err != nil {
+		v.log.Warn("the configuration in force cannot be noted", "err", err)
+	}
+}
+
+func (v *service) configFile() string { return filepath.Join(v.dataDir, "config-commit") }
+
+func (v *service) providers(ctx context.Context, repos ...*gitstore.Repo) (map[string]bot.Provider, error) {
+	e := editor{identity: botIdentity, signer: v.signer}
+	for _, r := range repos {
+		roots, err := r.Roots(ctx)
+		if err != nil {
+			return nil, err
+		}
+		e.own = append(e.own, roots...)
+	}
+	files, err := gitops.New(gitops.Config{Editor: e})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]bot.Provider{"gitops": files}, nil
+}
+
+// connect makes the bot and its Slack edge, which know each other by interfaces.
+func (v *service) connect(providers map[string]bot.Provider) error {
+	app, err := slackapp.New(slackapp.Config{
+		BotToken: v.slack.bot, AppToken: v.slack.app, UserToken: v.slack.user, APIURL: v.slack.api,
+		Handle: func(ctx context.Context, c access.Command) (access.Request, error) {
+			return v.bot.Handle(ctx, c)
+		},
+		Reader: reader{v.ledger, v.rules}, Logger: v.log, Dashboard: v.dashboard,
+	})
+	if err != nil {
+		return err
+	}
+	v.app = app
+	v.bot, err = bot.New(bot.Config{
+		Ledger: v.ledger, Rules: v.rules, Providers: providers,
+		Notifier: notifier{app, v}, Now: time.Now, Log: v.log,
+	})
+	return err
+}
+
+// reader is the state as the Slack edge reads it.
+type reader struct {
+	*ledger.Ledger
+	rules *bot.Rulebook
+}
+
+func (r reader) Rules() *access.Rules { return r.rules.Current() }
+
+func (r reader) RulesAt(ctx context.Context, commit string) *access.Rules {
+	return r.rules.At(ctx, commit)
+}
+
+// notifier is the Slack edge, and notes which configuration is in force.
+type notifier struct {
+	*slackapp.App
+	v *service
+}
+
+func (n notifier) RulesChanged() {
+	n.v.keepConfig()
+	n.App.RulesChanged()
+}
+
+// run serves until the context ends.
+func (v *service) run(ctx context.Context) error {
+	defer v.unlock()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	done := make(chan error, 2)
+	go func() {
+		err := v.bot.Run(ctx, bot.Intervals{Config: v.poll})
+		stop(err)
+		done <- err
+	}()
+	go func() {
+		err := v.app.Run(ctx)
+		stop(err)
+		done <- err
+	}()
+	v.bot.Told(ctx, v.first)
+	err := errors.Join(<-done, <-done)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// lockDir makes the data dir and keeps a second bot out of it.
+func lockDir(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data dir: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data dir: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("data dir %s is in use by another countersign", dir)
+	}
+	return func() { f.Close() }, nil
+}
