@@ -221,6 +221,9 @@ func (s *Server) newCall(name string, r *http.Request) (*call, error) {
 		if len(body) > 0 && json.Unmarshal(body, &c.args) != nil {
 			return c, apiErr("invalid_json")
 		}
+		if c.args == nil {
+			c.args = obj{} // the body was null
+		}
 		delete(c.args, "token") // in a JSON body it is not looked at
 	case "multipart/form-data":
 		if err := readMultipart(body, params["boundary"], take); err != nil {

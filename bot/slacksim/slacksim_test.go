@@ -171,7 +171,7 @@ func (b *bot) loop(ctx context.Context, c *socketmode.Client) {
 			b.mu.Lock()
 			b.seen = append(b.seen, e)
 			b.mu.Unlock()
-			if e.Request != nil {
+			if e.Request != nil && e.Request.EnvelopeID != "" {
 				b.handle(b, c, e)
 			}
 		}
