@@ -148,7 +148,7 @@ func (l *Log) tryTurn(ctx context.Context, turn []*request) (err error) {
 		}
 	}()
 	l.turn++
-	var w packWriter
+	l.pack.reset()
 	tip := l.tip
 	for _, q := range turn {
 		q.commits, q.err = nil, l.fits(q.batch)
@@ -158,14 +158,14 @@ func (l *Log) tryTurn(ctx context.Context, turn []*request) (err error) {
 		if q.err != nil {
 			return q.err
 		}
-		if tip, err = l.commitAll(&w, tip, q); err != nil {
+		if tip, err = l.commitAll(tip, q); err != nil {
 			return err
 		}
 	}
 	if tip == l.tip {
 		return nil
 	}
-	if _, err := l.cfg.Repo.publish(&w); err != nil {
+	if _, err := l.cfg.Repo.publish(&l.pack); err != nil {
 		return err
 	}
 	if err := l.cfg.Repo.updateRef(ctx, l.ref, l.tip, tip); err != nil {
@@ -232,10 +232,11 @@ func (l *Log) fits(b Batch) error {
 	return nil
 }
 
-// commitAll adds the commits of one request to w and returns the new tip.
-func (l *Log) commitAll(w *packWriter, tip plumbing.Hash, q *request) (plumbing.Hash, error) {
+// commitAll adds the commits of one request to the pack and returns the new
+// tip.
+func (l *Log) commitAll(tip plumbing.Hash, q *request) (plumbing.Hash, error) {
 	for _, e := range q.batch.Entries {
-		id, err := l.commitEntry(w, tip, e)
+		id, err := l.commitEntry(tip, e)
 		if err != nil {
 			return tip, err
 		}
@@ -245,12 +246,12 @@ func (l *Log) commitAll(w *packWriter, tip plumbing.Hash, q *request) (plumbing.
 	return tip, nil
 }
 
-func (l *Log) commitEntry(w *packWriter, parent plumbing.Hash, e Entry) (plumbing.Hash, error) {
-	blob, err := w.put(plumbing.BlobObject, e.Data)
+func (l *Log) commitEntry(parent plumbing.Hash, e Entry) (plumbing.Hash, error) {
+	blob, err := l.pack.put(plumbing.BlobObject, e.Data)
 	if err != nil {
 		return parent, err
 	}
-	root, err := l.cfg.Repo.insert(w, l.root, e.Path, treeEntry{mode: filemode.Regular, id: blob}, l.turn)
+	root, err := l.cfg.Repo.insert(&l.pack, l.root, e.Path, treeEntry{mode: filemode.Regular, id: blob}, l.turn)
 	if err != nil {
 		return parent, err
 	}
@@ -260,7 +261,7 @@ func (l *Log) commitEntry(w *packWriter, parent plumbing.Hash, e Entry) (plumbin
 	}
 	by := stamp{l.cfg.Identity, l.timeOf(e)}
 	c := &commit{tree: root, parents: []plumbing.Hash{parent}, author: by, committer: by, message: message}
-	return c.write(w, l.cfg.Signer)
+	return c.write(&l.pack, l.cfg.Signer)
 }
 
 func (l *Log) timeOf(e Entry) time.Time {

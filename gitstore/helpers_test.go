@@ -20,3 +20,8 @@ func unpackObjects(dir, pack string) error {
 	}
 	return nil
 }
+
+func sshKeygen(args ...string) (string, error) {
+	out, err := exec.Command("ssh-keygen", args...).CombinedOutput()
+	return string(out), err
+}

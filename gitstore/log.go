@@ -82,6 +82,7 @@ type Log struct {
 	tip  plumbing.Hash // the commit that root belongs to
 	root *tree         // nil if it must be read anew
 	turn int           // counts the durable writes
+	pack packWriter    // what this turn writes
 }
 
 // OpenLog opens the log on a branch. It begins the branch, with one commit

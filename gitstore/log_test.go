@@ -48,8 +48,11 @@ func openLog(t testing.TB, dir string, signer *gitstore.Signer) *gitstore.Log {
 	return l
 }
 
-// requestDir is the directory of the n-th request.
-func requestDir(n int) string { return fmt.Sprintf("requests/2026/01/31/R%05d", n) }
+// requestDir is the directory of the n-th request. There are 200 a day.
+func requestDir(n int) string {
+	day := at.AddDate(0, 0, n%1_000_000/200)
+	return fmt.Sprintf("requests/%s/R%05d", day.Format("2006/01/02"), n)
+}
 
 // batch returns a batch of count entries for request n, which has some.
 func batch(n, have, count int) gitstore.Batch {

@@ -22,6 +22,9 @@ const packHeader = 12
 // of this kind as well, once they are old.
 const tempPrefix = "tmp_countersign_"
 
+// maxKeptBuffer is how many bytes a packWriter keeps for its next pack.
+const maxKeptBuffer = 4 << 20
+
 // packWriter collects objects and builds from them one pack and its index, in
 // memory. The zero value is ready for use.
 type packWriter struct {
@@ -36,6 +39,17 @@ type packItem struct {
 	id  plumbing.Hash
 	off uint64
 	crc uint32
+}
+
+// reset empties w. It keeps its compressors, which are dear, and its buffer,
+// unless that has become large.
+func (w *packWriter) reset() {
+	w.entries = w.entries[:0]
+	clear(w.seen)
+	if w.body.Cap() > maxKeptBuffer {
+		w.body = bytes.Buffer{}
+	}
+	w.body.Reset()
 }
 
 // put adds an object and returns its id.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -302,20 +303,6 @@ func TestClones(t *testing.T) {
 		mustAppend(t, l, batch(n, 0, 3))
 	}
 	want, _ := scan(t, l, "")
-	loose := func(t *testing.T, dir string) {
-		t.Helper()
-		packs, _ := filepath.Glob(filepath.Join(dir, "objects/pack/pack-*.pack"))
-		for _, p := range packs {
-			moved := filepath.Join(t.TempDir(), "p.pack")
-			if err := os.Rename(p, moved); err != nil {
-				t.Fatal(err)
-			}
-			os.Remove(strings.TrimSuffix(p, ".pack") + ".idx")
-			if err := unpackObjects(dir, moved); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	for name, make := range map[string]func(t *testing.T) string{
 		"bare":     func(t *testing.T) string { return gitstoretest.Clone(t, origin, "--bare") },
 		"ordinary": func(t *testing.T) string { return gitstoretest.Clone(t, origin) },
@@ -333,7 +320,7 @@ func TestClones(t *testing.T) {
 		},
 		"loose": func(t *testing.T) string {
 			dir := gitstoretest.Clone(t, origin, "--bare")
-			loose(t, dir)
+			(&logSite{dir: dir}).unpack(t)
 			return dir
 		},
 		"linked work tree": func(t *testing.T) string {
@@ -419,4 +406,33 @@ func TestTidy(t *testing.T) {
 	if len(entries) != 100 {
 		t.Errorf("%d entries, want 100", len(entries))
 	}
+}
+
+// TestReadersMeanwhile has many readers of one Repo while another Repo writes
+// and merges packs under them.
+func TestReadersMeanwhile(t *testing.T) {
+	dir := gitstoretest.Upstream(t)
+	l := openLog(t, dir, nil)
+	reader := openLog(t, dir, nil)
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for !stop.Load() {
+				if _, err := reader.Sync(context.Background()); err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := reader.Scan(context.Background(), "", func(gitstore.Entry) error { return nil }); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for n := range 70 {
+		mustAppend(t, l, batch(n, 0, 1))
+	}
+	stop.Store(true)
+	wg.Wait()
 }

@@ -26,13 +26,17 @@ func Git(t testing.TB, dir string, args ...string) string {
 }
 
 // TryGit is Git for commands that may fail.
-func TryGit(dir string, args ...string) (string, error) {
+func TryGit(dir string, args ...string) (string, error) { return GitEnv(dir, nil, args...) }
+
+// GitEnv is TryGit with further variables in the environment ("KEY=value").
+func GitEnv(dir string, env []string, args ...string) (string, error) {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(),
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=ann@example.com",
 		"GIT_COMMITTER_NAME=Ann", "GIT_COMMITTER_EMAIL=ann@example.com")
+	cmd.Env = append(cmd.Env, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
