@@ -47,8 +47,11 @@ func parse(data []byte) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if doc != nil && !(isNull(doc.Content[0]) && doc.Content[0].Value == "") {
+	if doc != nil {
 		f.root = doc.Content[0]
+		if isNull(f.root) && f.root.Value == "" && untouchable(f.root) == nil {
+			f.root = nil // nothing but comments and marks
+		}
 	}
 	f.starts = []int{0}
 	for i := range len(f.text) {
