@@ -161,17 +161,11 @@ func TestRefused(t *testing.T) {
 		{"word of lines", "a:\n  - x\n    y\n", "a", "the file cannot be edited safely: what is in line 2 is not a word of one line"},
 		{"list in a list", "a:\n  - - x\n", "a", "the file cannot be edited safely: what is in line 2 is not a word of one line"},
 		{"dash above", "a:\n  -\n    x\n", "a", "the file cannot be edited safely: the entry in line 3 is not a line of its own"},
-		{"question mark", "? a\n:\n  - x\nb:\n  c:\n", "b.c.d.e", ""},
+		{"blank lines that count", "t:\n  b: |+\n    x\n\nc: 1\n", "t.a", "the file cannot be edited safely: line 2 would change"},
 		{"line ends of YAML", "a: [x]\u2028b: 1\n", "a", "the file cannot be edited safely: it has line ends that only YAML knows"},
 	}
 	for _, tt := range tests {
 		got, err := addEntry([]byte(tt.old), strings.Split(tt.key, "."), "zoe@example.com")
-		if tt.want == "" {
-			if err != nil {
-				t.Errorf("%s: %v", tt.name, err)
-			}
-			continue
-		}
 		if got != nil || err == nil || err.Error() != tt.want {
 			t.Errorf("%s: %q, %v\nwant %s", tt.name, got, err, tt.want)
 		}
