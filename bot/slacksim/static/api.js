@@ -1,7 +1,12 @@
 // Talking to the simulator: reads, acts and the stream of what changed.
 
-/** Error is a refusal or a fault, in a sentence that can be shown. */
+/** A refusal or a fault of the server, in a sentence that can be shown. */
 export class APIError extends Error {}
+
+/** Passes over a failed read whose result is fetched again when the stream is back; mistakes in this program stay loud. */
+export function tolerate(error) {
+  if (!(error instanceof APIError)) throw error;
+}
 
 async function request(path, options) {
   let response;

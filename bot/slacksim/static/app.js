@@ -1,7 +1,7 @@
 // The application: it holds who looks at what, loads it, follows the stream of
 // events and hands both to the panes.
 
-import { act, APIError, coalesce, follow, read } from './api.js';
+import { act, coalesce, follow, read, tolerate } from './api.js';
 import { cast, Switcher } from './people.js';
 import { ChannelPane, ThreadPane } from './panes.js';
 import { closePopup, settlePopup, startPopups } from './popup.js';
@@ -215,7 +215,7 @@ class App {
     const all = what.includes('*');
     const has = (name) => all || what.includes(name);
     const { channel, thread, home } = this.route;
-    if (has('world')) this.loadWorld().then(() => this.drawNames()).catch(() => {});
+    if (has('world')) this.loadWorld().then(() => this.drawNames()).catch(tolerate);
     if (has('sidebar')) this.loadSidebar();
     if (!home && (has(`channel:${channel}`) || has('ephemeral'))) this.channel.load();
     if (thread && (has(`thread:${channel}:${thread}`) || has('ephemeral'))) this.thread.load();
@@ -234,7 +234,7 @@ class App {
       this.drawNames();
       this.markRead();
     } catch (error) {
-      if (!(error instanceof APIError)) throw error;
+      tolerate(error);
     }
   }
 

@@ -6,7 +6,7 @@
 
 import { append, fill, h, uid } from './dom.js';
 import { icon } from './icons.js';
-import { coalesce, read } from './api.js';
+import { coalesce, read, tolerate } from './api.js';
 import { drawBlocks, elementsOf, showErrors } from './blocks.js';
 import { attempt, confirmed } from './elements.js';
 import { textObject } from './mrkdwn.js';
@@ -97,8 +97,8 @@ export class Modals {
     try {
       const { views } = await read('modals', { as: me });
       if (me === this.app.me) this.render(views || []);
-    } catch {
-      // The stream of events says when the server is back, and loads again.
+    } catch (error) {
+      tolerate(error);
     }
   }
 

@@ -21,7 +21,7 @@ export class Sidebar {
     const place = { route: app.route.home ? 'home' : app.route.channel, me: app.me };
     this.list(this.channels, data.channels || [], (c) => this.channel(c), place);
     this.list(this.dms, (data.dms || []).filter((dm) => dm.user), (dm) => this.dm(dm), place);
-    const apps = data.home === false ? [] : [{ id: 'home', connected: data.connected, name: app.world.app.name }];
+    const apps = data.home === false ? [] : [{ id: 'home', connected: data.connected, name: `${app.world.app.name} Home` }];
     this.list(this.apps, apps, (a) => this.home(a), place);
     for (const node of this.sections) node.hidden = !node.lastElementChild.children.length;
   }
@@ -54,7 +54,7 @@ export class Sidebar {
     return this.item({
       testid: `dm-${dm.id}`, href: app.env.href({ channel: dm.id }), current: !app.route.home && app.route.channel === dm.id,
       drawing: avatar(user || { name: dm.name }, 'tiny'), name: user ? user.real_name || user.name : dm.name, count: dm.unread, hot: true,
-      extra: user && standing(user) && h('span', { class: 'tag' }, standing(user)),
+      extra: user && !user.bot && standing(user) && h('span', { class: 'tag' }, standing(user)),
     });
   }
 

@@ -3,7 +3,7 @@
 
 import { append, atBottom, fill, h } from './dom.js';
 import { icon } from './icons.js';
-import { coalesce, read } from './api.js';
+import { coalesce, read, tolerate } from './api.js';
 import { Faults } from './faults.js';
 
 const KEEP = 600;
@@ -17,6 +17,9 @@ export class Trace {
     Object.assign(this, { app, root, toggle, opened, next: 0, entries: [], off: new Set(), findings: 0 });
     this.list = h('div', { class: 'trace-list', role: 'log', 'aria-label': 'What happens' });
     this.scroll = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Trace entries' }, this.list);
+    this.end = true;
+    this.scroll.addEventListener('scroll', () => { this.end = atBottom(this.scroll); });
+    new ResizeObserver(() => this.stick()).observe(this.scroll);
     this.chips = KINDS.map(([kind, label]) => this.chip(kind, label));
     this.load = coalesce(() => this.fetch());
     this.faults = new Faults(app);
@@ -44,7 +47,8 @@ export class Trace {
     this.root.hidden = !on;
     this.toggle.setAttribute('aria-expanded', String(on));
     this.opened(on);
-    if (on) this.scroll.scrollTop = this.scroll.scrollHeight;
+    this.end = true;
+    if (on) this.stick();
     else this.toggle.focus();
   }
 
@@ -59,21 +63,24 @@ export class Trace {
       } else {
         this.add(entries || []);
       }
-    } catch {
-      // The stream of events says when the server is back, and loads again.
+    } catch (error) {
+      tolerate(error);
     }
   }
 
   add(entries) {
     if (!entries.length) return;
-    const end = atBottom(this.scroll);
     this.entries.push(...entries);
     append(this.list, entries.map((entry) => row(entry)));
     this.findings += entries.filter((entry) => entry.kind === 'finding').length;
     this.trim();
     this.drawCounts();
     this.drawToggle();
-    if (end) this.scroll.scrollTop = this.scroll.scrollHeight;
+    this.stick();
+  }
+
+  stick() {
+    if (this.end) this.scroll.scrollTop = this.scroll.scrollHeight;
   }
 
   /** Forgets the oldest entries, but no findings. */
