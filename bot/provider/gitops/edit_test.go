@@ -113,6 +113,14 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// TestRemoveRefused: a comma in an unusual place would be left behind alone.
+func TestRemoveRefused(t *testing.T) {
+	got, err := removeEntry([]byte("a: [\n  x\n  , y\n]\n"), []string{"a"}, "x")
+	if got != nil || !errors.Is(err, errUnsafe) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // TestQuotes: an entry is what it is for YAML of any version.
 func TestQuotes(t *testing.T) {
 	for entry, want := range map[string]string{
