@@ -18,10 +18,18 @@ import (
 type Store struct {
 	mu    sync.Mutex
 	files []ledger.File
+	fault Interruption
+}
 
-	// Fault, if set, is asked before each Append. Its error is returned; with
-	// applied, the files are written all the same, as after a lost answer.
-	Fault func(dir string, files []ledger.File) (applied bool, err error)
+// An Interruption is asked before each Append. Its error is returned; with
+// applied, the files are written all the same, as after a lost answer.
+type Interruption func(dir string, files []ledger.File) (applied bool, err error)
+
+// Interrupt sets what is asked from now on; nil ends it.
+func (s *Store) Interrupt(f Interruption) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
 }
 
 // Append implements [ledger.Store].
@@ -31,8 +39,8 @@ func (s *Store) Append(ctx context.Context, dir string, have int, files []ledger
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.Fault != nil {
-		if applied, err := s.Fault(dir, files); err != nil {
+	if s.fault != nil {
+		if applied, err := s.fault(dir, files); err != nil {
 			if applied {
 				_, late := s.add(dir, have, files)
 				err = errors.Join(err, late)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"countersign/bot/access"
@@ -63,6 +64,10 @@ type Ledger struct {
 	scanned string // commit up to which everything was read
 
 	syncing sync.Mutex // one Sync at a time
+
+	// doubt is set while a write has failed in a way that leaves open whether
+	// it was made. Nothing is filed before that was read.
+	doubt atomic.Bool
 }
 
 type item struct {
@@ -92,6 +97,7 @@ var eventPath = regexp.MustCompile(`^requests/\d{4}/\d{2}/\d{2}/([0-9A-Z]{26})/(
 func (l *Ledger) Sync(ctx context.Context) ([]string, error) {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
+	doubted := l.doubt.Swap(false)
 	l.mu.RLock()
 	after := l.scanned
 	l.mu.RUnlock()
@@ -104,6 +110,9 @@ func (l *Ledger) Sync(ctx context.Context) ([]string, error) {
 		return err
 	})
 	if err != nil {
+		if doubted {
+			l.doubt.Store(true)
+		}
 		return changed, fmt.Errorf("read the log: %w", err)
 	}
 	l.mu.Lock()
@@ -214,6 +223,11 @@ func (l *Ledger) Update(ctx context.Context, id string, decide func(access.Reque
 // the second time it returns the request that the first has made.
 func (l *Ledger) File(ctx context.Context, id, delivery string, decide func(access.Request) ([]access.Event, error)) (access.Request, error) {
 	defer l.turns.lock("filing " + delivery)()
+	if l.doubt.Load() {
+		if _, err := l.Sync(ctx); err != nil {
+			return access.Request{}, err
+		}
+	}
 	l.mu.RLock()
 	filed, done := l.filings[delivery]
 	l.mu.RUnlock()
@@ -267,6 +281,9 @@ func (l *Ledger) append(ctx context.Context, r access.Request, events []access.E
 	}
 	commits, err := l.store.Append(ctx, dir, r.Seq, files)
 	if err != nil {
+		if !errors.Is(err, ErrConflict) {
+			l.doubt.Store(true)
+		}
 		return r, fmt.Errorf("write the log: %w", err)
 	}
 	l.mu.Lock()

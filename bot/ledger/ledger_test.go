@@ -347,7 +347,7 @@ func TestFailedButApplied(t *testing.T) {
 	l := open(t, store)
 	file(t, l)
 	lost := errors.New("connection reset")
-	store.Fault = func(string, []ledger.File) (bool, error) { store.Fault = nil; return true, lost }
+	store.Interrupt(func(string, []ledger.File) (bool, error) { return true, lost })
 	once := func(r access.Request) ([]access.Event, error) {
 		if r.Seen("click:C1:9") {
 			return nil, nil
@@ -357,6 +357,7 @@ func TestFailedButApplied(t *testing.T) {
 	if _, err := l.Update(t.Context(), id, once); !errors.Is(err, lost) {
 		t.Fatalf("got %v, want the fault", err)
 	}
+	store.Interrupt(nil)
 	r, err := l.Update(t.Context(), id, once)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,470 @@
+package bot_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"countersign/bot"
+	"countersign/bot/access"
+	"countersign/bot/bottest"
+	"countersign/bot/ledger"
+)
+
+var (
+	alice  = access.Actor{Person: access.Person{Email: "alice@example.com", Slack: "UALICE"}}
+	bob    = access.Actor{Person: access.Person{Email: "bob@example.com", Slack: "UBOB"}}
+	carol  = access.Actor{Person: access.Person{Email: "carol@example.com", Slack: "UCAROL"}}
+	target = access.Target{Provider: "fake", With: map[string]any{"key": "admins"}}
+)
+
+func rules(_ []byte, commit string) (*access.Rules, error) {
+	return &access.Rules{
+		Commit: commit, Reviewers: []string{bob.Email, carol.Email},
+		Settings: access.Settings{
+			ExpiryOptions: []time.Duration{time.Hour}, MaxDuration: 24 * time.Hour, PendingTimeout: 14 * 24 * time.Hour,
+			Reminders: []time.Duration{15 * time.Minute},
+		},
+		Resources: []access.Resource{{ID: "admins", Target: target}},
+	}, nil
+}
+
+// told is what people would have seen.
+type told struct {
+	mu      sync.Mutex
+	reminds int
+}
+
+func (t *told) Changed(string) {}
+func (t *told) Remind(string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reminds++
+}
+func (t *told) RulesChanged()   {}
+func (t *told) Announce(string) {}
+
+// errCrashed is what a bot sees of the log after it has died.
+var errCrashed = errors.New("the process is dead")
+
+// A world outlives the bots that run in it.
+type world struct {
+	t        *testing.T
+	store    *bottest.Store
+	provider *bottest.Provider
+	told     *told
+
+	mu   sync.Mutex
+	bot  *bot.Bot
+	stop func()
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, store: &bottest.Store{}, provider: bottest.NewProvider(t), told: &told{}}
+}
+
+// life is the log as one process sees it: once it has died, it writes nothing.
+type life struct {
+	ledger.Store
+	ctx context.Context
+}
+
+func (l life) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
+	if l.ctx.Err() != nil {
+		return nil, errCrashed
+	}
+	return l.Store.Append(ctx, dir, have, files)
+}
+
+// start runs a bot on what the last one has left.
+func (w *world) start() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	l, err := ledger.Open(ctx, life{w.store, ctx})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	book, _, err := bot.OpenRulebook(ctx, bot.RulebookConfig{Source: new(branch).push("c1", ""), Parse: rules, Used: []string{l.Config()}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b, err := bot.New(bot.Config{
+		Ledger: l, Rules: book, Providers: map[string]bot.Provider{"fake": w.provider}, Notifier: w.told,
+		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := b.Run(ctx, bot.Intervals{}); err != nil {
+			w.t.Error(err)
+		}
+	}()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bot, w.stop = b, func() { cancel(); <-done }
+}
+
+// kill ends the running bot at this instant.
+func (w *world) kill() {
+	w.mu.Lock()
+	stop := w.stop
+	w.mu.Unlock()
+	stop()
+}
+
+// insist gives one command until it is answered, as a person does who is told
+// to try again: the same delivery each time.
+func (w *world) insist(delivery string, who access.Actor, a access.Action) access.Request {
+	w.t.Helper()
+	for range 100 {
+		w.mu.Lock()
+		b := w.bot
+		w.mu.Unlock()
+		r, err := b.Handle(context.Background(), access.Command{ID: delivery, Actor: who, Do: a})
+		if err == nil {
+			return r
+		}
+		if refusal, ok := access.AsRefusal(err); ok {
+			w.t.Fatalf("%T: refused: %s", a, refusal.Text)
+		}
+		time.Sleep(time.Second)
+	}
+	w.t.Fatalf("%T: never answered", a)
+	return access.Request{}
+}
+
+func (w *world) ask() access.Request {
+	w.t.Helper()
+	r := w.insist("form:1", alice, access.File{Resource: "admins"})
+	w.insist("click:1", bob, access.Approve{Request: r.ID, For: time.Hour})
+	return r
+}
+
+// judge replays the log from its bytes and returns the request as it ended.
+func (w *world) judge(id string) access.Request {
+	w.t.Helper()
+	l, err := ledger.Open(context.Background(), w.store)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if n := len(l.Requests()); n != 1 {
+		w.t.Errorf("%d requests were filed, want 1", n)
+	}
+	counts := map[string]int{}
+	for _, x := range l.History(id) {
+		counts[x.Event.Body.Kind()]++
+		if x.Event.Body.Kind() == "grant_intent" && counts["approved"] == 0 {
+			w.t.Error("intended before it was approved")
+		}
+	}
+	for _, once := range []string{"approved", "grant_intent", "granted", "revoke_intent", "expired", "revoked"} {
+		if counts[once] > 1 {
+			w.t.Errorf("%s stands %d times in the log", once, counts[once])
+		}
+	}
+	r, _ := l.Request(id)
+	return r
+}
+
+// ends says that the access is over, in the log and in the world, and that what
+// was there before is there still.
+func (w *world) ends(id string, status access.Status, before bool, within time.Duration) {
+	w.t.Helper()
+	r := w.judge(id)
+	if r.Status != status {
+		w.t.Fatalf("ended as %s, want %s", r.Status, status)
+	}
+	if over := r.End.At.Sub(r.Expires()); over > within {
+		w.t.Errorf("ended %s after its expiry, want within %s", over, within)
+	}
+	var want []string
+	if before {
+		want = []string{alice.Email}
+	}
+	if got := w.provider.Holders(target); !slices.Equal(got, want) {
+		w.t.Errorf("the provider still has %v, want %v", got, want)
+	}
+}
+
+func TestLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		defer w.kill()
+		r := w.ask()
+		synctest.Wait()
+		if got := w.provider.Holders(target); !slices.Equal(got, []string{alice.Email}) {
+			t.Fatalf("after the approval the provider has %v", got)
+		}
+		time.Sleep(time.Hour - time.Second)
+		if got := w.provider.Holders(target); len(got) != 1 {
+			t.Error("the access ended before its time")
+		}
+		time.Sleep(2 * time.Second)
+		w.ends(r.ID, access.Expired, false, 2*time.Second)
+	})
+}
+
+func TestKeepsWhatWasThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.Give(target, alice.Email)
+		w.start()
+		defer w.kill()
+		r := w.ask()
+		time.Sleep(2 * time.Hour)
+		w.ends(r.ID, access.Expired, true, 5*time.Second)
+		if end := w.judge(r.ID).End; end.Kept != "had_before" {
+			t.Errorf("kept because of %q", end.Kept)
+		}
+	})
+}
+
+// TestOverlap: of two grants of the same access, the later one's end counts,
+// also where the first one's revocation falls into the second one's life.
+func TestOverlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		defer w.kill()
+		first := w.ask()
+		time.Sleep(30 * time.Minute)
+		second := w.insist("form:2", alice, access.File{Resource: "admins"})
+		w.insist("click:2", carol, access.Approve{Request: second.ID, For: time.Hour})
+		time.Sleep(45 * time.Minute)
+		l, err := ledger.Open(t.Context(), w.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := l.Request(first.ID); r.Status != access.Expired || r.End.Kept != "other_grant" {
+			t.Errorf("the first is %s, kept because of %q", r.Status, r.End.Kept)
+		}
+		if got := w.provider.Holders(target); len(got) != 1 {
+			t.Error("the second grant ended with the first")
+		}
+		time.Sleep(time.Hour)
+		if got := w.provider.Holders(target); len(got) != 0 {
+			t.Errorf("after both the provider has %v", got)
+		}
+	})
+}
+
+// TestDownAtTheExpiry: what expired while no bot ran ends when one starts.
+func TestDownAtTheExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		r := w.ask()
+		synctest.Wait()
+		w.kill()
+		time.Sleep(24 * time.Hour)
+		w.start()
+		defer w.kill()
+		time.Sleep(5 * time.Second)
+		w.ends(r.ID, access.Expired, false, 24*time.Hour)
+	})
+}
+
+// TestFaults explores every single fault at every step: the provider fails,
+// fails after the effect, or hangs; the log fails, or fails after the write;
+// the process dies before or after each write. Each with and without access
+// that was there before, and with an expiry or an early end.
+func TestFaults(t *testing.T) {
+	explored := 0
+	explore := func(name string, before, early bool, arrange func(*world)) {
+		explored++
+		t.Run(fmt.Sprintf("%s,before=%t,early=%t", name, before, early), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				if before {
+					w.provider.Give(target, alice.Email)
+				}
+				w.start()
+				defer func() { w.kill() }()
+				arrange(w)
+				r := w.ask()
+				status := access.Expired
+				if early {
+					w.insist("click:9", carol, access.Revoke{Request: r.ID})
+					status = access.Revoked
+				}
+				time.Sleep(2 * time.Hour)
+				w.ends(r.ID, status, before, 10*time.Minute)
+			})
+		})
+	}
+	for _, before := range []bool{false, true} {
+		for _, early := range []bool{false, true} {
+			for _, method := range []string{"Subject", "Has", "Grant", "Revoke"} {
+				for _, f := range []bottest.Fault{bottest.Fails, bottest.FailsAfter, bottest.Hangs, bottest.HangsAfter} {
+					for nth := range 2 {
+						faults := append(make([]bottest.Fault, nth), f)
+						explore(fmt.Sprintf("%s %s %d", method, f, nth), before, early, func(w *world) { w.provider.Inject(method, faults...) })
+					}
+				}
+			}
+			for nth := range 7 {
+				for _, applied := range []bool{false, true} {
+					explore(fmt.Sprintf("write %d lost applied=%t", nth, applied), before, early, func(w *world) {
+						w.faultAt(nth, func() (bool, error) { return applied, errors.New("disk") })
+					})
+					explore(fmt.Sprintf("killed at write %d applied=%t", nth, applied), before, early, func(w *world) {
+						w.faultAt(nth, func() (bool, error) {
+							go func() {
+								w.kill()
+								time.Sleep(3 * time.Second)
+								w.start()
+							}()
+							return applied, errCrashed
+						})
+					})
+				}
+			}
+		}
+	}
+	t.Logf("%d combinations explored", explored)
+}
+
+// faultAt arranges a fault of the nth write from now.
+func (w *world) faultAt(nth int, fault func() (bool, error)) {
+	w.store.Interrupt(func(string, []ledger.File) (bool, error) {
+		if nth--; nth == -1 {
+			return fault()
+		}
+		return false, nil
+	})
+}
+
+// TestLogDownAtTheExpiry: an access ends although the log cannot be written,
+// and the end is recorded, as late, when it can.
+func TestLogDownAtTheExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		defer w.kill()
+		r := w.ask()
+		synctest.Wait()
+		w.store.Interrupt(func(string, []ledger.File) (bool, error) { return false, errors.New("network down") })
+		time.Sleep(time.Hour + 10*time.Second)
+		if got := w.provider.Holders(target); len(got) != 0 {
+			t.Errorf("with the log down the access stays: %v", got)
+		}
+		time.Sleep(time.Hour)
+		w.store.Interrupt(nil)
+		time.Sleep(10 * time.Minute)
+		w.ends(r.ID, access.Expired, false, 2*time.Hour)
+		l, err := ledger.Open(t.Context(), w.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := l.History(r.ID)
+		if last := h[len(h)-1].Event; !last.Late {
+			t.Error("the end was recorded as if in time")
+		}
+	})
+}
+
+// TestNeverGivesUp: a provider that is down for days is asked until it answers.
+func TestNeverGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		defer w.kill()
+		r := w.ask()
+		synctest.Wait()
+		w.provider.Inject("Revoke", slices.Repeat([]bottest.Fault{bottest.Fails}, 500)...)
+		time.Sleep(3 * time.Hour)
+		if got := w.judge(r.ID); got.Shown() != access.Failed || got.Failure == nil {
+			t.Errorf("while it fails it is shown as %s", got.Shown())
+		}
+		time.Sleep(5 * 24 * time.Hour)
+		w.ends(r.ID, access.Expired, false, 5*24*time.Hour)
+		failures := 0
+		for _, f := range w.store.Files() {
+			if e, err := ledger.Read(f); err == nil && e.Body.Kind() == "revoke_failed" {
+				failures++
+			}
+		}
+		if failures == 0 || failures > 60 {
+			t.Errorf("%d failures were recorded of 500: each hour one is enough", failures)
+		}
+	})
+}
+
+func TestNoAccountEndsAsFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.provider.Account = func(access.Account) string { return "" }
+		w.start()
+		defer w.kill()
+		r := w.ask()
+		time.Sleep(time.Minute)
+		if got := w.judge(r.ID); got.Status != access.Failed {
+			t.Errorf("is %s, want failed", got.Status)
+		}
+	})
+}
+
+// TestTenClicks: however often, and by however many, one decision.
+func TestTenClicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		defer w.kill()
+		r := w.insist("form:1", alice, access.File{Resource: "admins"})
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		outcome := map[string]int{}
+		for i := range 10 {
+			who := []access.Actor{bob, carol}[i%2]
+			wg.Go(func() {
+				_, err := w.bot.Handle(context.Background(), access.Command{ID: fmt.Sprintf("click:%d", i/2*2+i%2), Actor: who, Do: access.Approve{Request: r.ID, For: time.Hour}})
+				mu.Lock()
+				defer mu.Unlock()
+				switch refusal, refused := access.AsRefusal(err); {
+				case refused:
+					outcome[string(refusal.Code)]++
+				case err != nil:
+					t.Error(err)
+				default:
+					outcome["ok"]++
+				}
+			})
+		}
+		wg.Wait()
+		if outcome["ok"] != 1 || outcome["already_decided"] != 9 {
+			t.Errorf("got %v, want one ok and nine told who won", outcome)
+		}
+		w.judge(r.ID)
+	})
+}
+
+func TestRemindsAndTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		defer w.kill()
+		r := w.insist("form:1", alice, access.File{Resource: "admins"})
+		time.Sleep(24 * time.Hour)
+		w.told.mu.Lock()
+		reminds := w.told.reminds
+		w.told.mu.Unlock()
+		if reminds < 4 || reminds > 8 {
+			t.Errorf("%d reminders in a day, want about 6", reminds)
+		}
+		time.Sleep(14 * 24 * time.Hour)
+		if got := w.judge(r.ID); got.Status != access.TimedOut {
+			t.Errorf("after fifteen days it is %s", got.Status)
+		}
+	})
+}
