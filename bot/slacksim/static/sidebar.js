@@ -11,7 +11,7 @@ export class Sidebar {
     this.channels = h('div', { class: 'side-list' });
     this.dms = h('div', { class: 'side-list' });
     this.apps = h('div', { class: 'side-list' });
-    this.sections = [section('Channels', this.channels), section('Direct messages', this.dms), section('Apps', this.apps)];
+    this.sections = [section('Channels', this.channels), section('Direct messages', this.dms), section(app.world.app.name, this.apps)];
     fill(root, this.sections);
   }
 
@@ -21,7 +21,7 @@ export class Sidebar {
     const place = { route: app.route.home ? 'home' : app.route.channel, me: app.me };
     this.list(this.channels, data.channels || [], (c) => this.channel(c), place);
     this.list(this.dms, (data.dms || []).filter((dm) => dm.user), (dm) => this.dm(dm), place);
-    const apps = data.home === false ? [] : [{ id: 'home', connected: data.connected, name: `${app.world.app.name} Home` }];
+    const apps = data.home === false ? [] : [{ id: 'home', connected: data.connected, name: 'Home' }];
     this.list(this.apps, apps, (a) => this.home(a), place);
     for (const node of this.sections) node.hidden = !node.lastElementChild.children.length;
   }
@@ -61,7 +61,7 @@ export class Sidebar {
   home(item) {
     const { app } = this;
     return this.item({
-      testid: 'app-home', href: app.env.href({ home: true }), current: app.route.home, drawing: avatar({ bot: true }, 'tiny'), name: item.name, count: 0,
+      testid: 'app-home', href: app.env.href({ home: true }), current: app.route.home, drawing: icon('home'), name: item.name, count: 0,
       extra: h('span', { class: `dot${item.connected ? ' on' : ''}`, role: 'img', 'aria-label': item.connected ? 'connected' : 'not connected', title: item.connected ? 'The app is connected' : 'The app is not connected' }),
     });
   }
