@@ -252,10 +252,10 @@ func (h *hub) expire(id string) {
 		h.mu.Unlock()
 		return
 	}
+	defer h.mu.Unlock()
+	h.trace.finding("no_ack", fmt.Sprintf("%s was not acknowledged within %s", e.describe(), h.timing.Ack), nil)
 	h.settleLocked(e)
 	h.lostLocked(e, ErrNoAck)
-	h.mu.Unlock()
-	h.trace.finding("no_ack", fmt.Sprintf("%s was not acknowledged within %s", e.describe(), h.timing.Ack), nil)
 }
 
 // lostLocked gives up an interaction, and plans the next attempt of an event.

@@ -215,15 +215,6 @@ func eventually(t *testing.T, what string, f func() bool) {
 
 func ack(_ *bot, c *socketmode.Client, e socketmode.Event) { _ = c.Ack(*e.Request) }
 
-func count(l []string, s string) (n int) {
-	for _, x := range l {
-		if x == s {
-			n++
-		}
-	}
-	return n
-}
-
 func jsonOf(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
