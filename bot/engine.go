@@ -27,7 +27,10 @@ type engine struct {
 	freed   *sync.Cond          // on mu: an entitlement, or a request, became free
 }
 
+// A retry waits for its time. It is of one effect: that granting fails is no
+// reason to wait with revoking.
 type retry struct {
+	effect   access.Effect
 	failures int
 	at       time.Time
 }
@@ -49,19 +52,28 @@ func (e *engine) start(ctx context.Context) {
 			}
 			continue
 		}
-		if e.take(r.ID, now) {
-			go func() {
-				defer e.done(r.ID)
-				e.pay(ctx, r.ID)
-			}()
+		if e.take(r.ID, due, now) {
+			go e.payAlone(ctx, r.ID)
 		}
 	}
 }
 
-func (e *engine) take(id string, now time.Time) bool {
+// payAlone pays for one request. Whatever a provider does, the others are paid.
+func (e *engine) payAlone(ctx context.Context, id string) {
+	defer e.done(id)
+	defer func() {
+		if p := recover(); p != nil {
+			r, _ := e.b.Ledger.Request(id)
+			e.failed(ctx, r, access.Due(r, e.b.Rules.Current(), e.b.Now()), fmt.Errorf("panic: %v", p))
+		}
+	}()
+	e.pay(ctx, id)
+}
+
+func (e *engine) take(id string, due access.Effect, now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if x := e.retries[id]; e.busy[id] || x != nil && now.Before(x.at) {
+	if x := e.retries[id]; e.busy[id] || x != nil && x.effect == due && now.Before(x.at) {
 		return false
 	}
 	e.busy[id] = true
@@ -287,8 +299,8 @@ func (e *engine) failed(ctx context.Context, r access.Request, due access.Effect
 	e.b.Log.Error("owed, and not yet possible; it is tried again", "request", r.ID, "effect", due, "err", err)
 	e.mu.Lock()
 	x := e.retries[r.ID]
-	if x == nil {
-		x = &retry{}
+	if x == nil || x.effect != due {
+		x = &retry{effect: due}
 		e.retries[r.ID] = x
 	}
 	x.failures++

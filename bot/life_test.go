@@ -60,6 +60,7 @@ type world struct {
 	store    *bottest.Store
 	provider *bottest.Provider
 	told     *told
+	broken   bot.Provider // stands in for provider, if set
 
 	mu   sync.Mutex
 	bot  *bot.Bot
@@ -95,8 +96,12 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	var p bot.Provider = w.provider
+	if w.broken != nil {
+		p = w.broken
+	}
 	b, err := bot.New(bot.Config{
-		Ledger: l, Rules: book, Providers: map[string]bot.Provider{"fake": w.provider}, Notifier: w.told,
+		Ledger: l, Rules: book, Providers: map[string]bot.Provider{"fake": p}, Notifier: w.told,
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
@@ -466,5 +471,27 @@ func TestRemindsAndTimesOut(t *testing.T) {
 		if got := w.judge(r.ID); got.Status != access.TimedOut {
 			t.Errorf("after fifteen days it is %s", got.Status)
 		}
+	})
+}
+
+// panicky breaks down instead of granting, as a bug in a provider would.
+type panicky struct{ *bottest.Provider }
+
+func (panicky) Grant(context.Context, access.Order) error { panic("nil map") }
+
+// TestPanicStaysAlone: a provider that panics fails its own request only.
+func TestPanicStaysAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.broken = panicky{w.provider}
+		w.start()
+		defer w.kill()
+		r := w.ask()
+		time.Sleep(time.Minute)
+		if got := w.judge(r.ID); got.Shown() != access.Failed || got.Failure == nil {
+			t.Errorf("is shown as %s", got.Shown())
+		}
+		time.Sleep(2 * time.Hour)
+		w.ends(r.ID, access.Expired, false, 10*time.Second)
 	})
 }

@@ -70,17 +70,16 @@ func (b *Bot) Reconcile(ctx context.Context) {
 	b.engine.wait()
 }
 
-// untilNext is how long nothing falls due by itself, an hour at most.
+// untilNext is how long nothing falls due by itself, an hour at most. What is
+// overdue already is being paid, or waits for its retry.
 func (b *Bot) untilNext() time.Duration {
 	rules, now := b.Rules.Current(), b.Now()
 	wait := time.Hour
 	for _, r := range b.Ledger.Open() {
-		at := access.Next(r, rules)
-		if retry := b.engine.retryAt(r.ID); retry.After(at) {
-			at = retry
-		}
-		if !at.IsZero() {
-			wait = min(wait, at.Sub(now))
+		for _, at := range []time.Time{access.Next(r, rules), b.engine.retryAt(r.ID)} {
+			if at.After(now) {
+				wait = min(wait, at.Sub(now))
+			}
 		}
 	}
 	return max(wait, 10*time.Millisecond)

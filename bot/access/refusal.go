@@ -67,7 +67,7 @@ func Refuse(c Code, format string, args ...any) *Refusal { return refuse(c, form
 // Note is the event that records a refusal; none if the same person was
 // refused for the same reason before, or if there is no request to record it in.
 func Note(f Facts, r Request, a Action, why *Refusal) []Event {
-	if r.Seq == 0 || why.Code == NoExpiry || f.Actor.Slack == "" {
+	if r.Seq == 0 || f.Actor.Slack == "" {
 		return nil
 	}
 	for _, x := range r.Refusals {
