@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // command returns the app's command that a text begins with, or nil.
@@ -99,12 +100,13 @@ func (a *Actor) Click(in Ref, blockID, actionID string) error {
 }
 
 // Select chooses in a select, a picker, radio buttons, checkboxes or an overflow menu. The value is
-// an option's value, a user's id, a date; a list of these where several can be chosen.
+// an option's value, a user's id, a date; a list of these where several can be chosen. In an input block
+// of a form it is filled in, and goes to the app with Submit.
 func (a *Actor) Select(in Ref, blockID, actionID string, value any) error {
 	return a.act(in, blockID, actionID, value, nil)
 }
 
-// act sends block_actions. The values, as for Submit, are what else stands in the form.
+// act sends block_actions. Elements of input blocks without dispatch_action are only filled in. The values, as for Submit, are what else stands in the form.
 func (a *Actor) act(in Ref, blockID, actionID string, value any, values obj) error {
 	var e *envelope
 	err := a.with(func(ws *workspace, u *User) error {
@@ -123,8 +125,8 @@ func (a *Actor) act(in Ref, blockID, actionID string, value any, values obj) err
 		if err != nil {
 			return err
 		}
-		if str(el, "type") == "button" && str(el, "url") != "" && str(el, "action_id") == "" {
-			return nil
+		if str(block, "type") == "input" && !flag(block, "dispatch_action") {
+			return nil // it goes with the form
 		}
 		e = interactive(ws.blockActions(u, at, block, el, choice, a.baseURL()))
 		return nil
@@ -205,7 +207,17 @@ type Suggestions struct {
 	Groups  []any `json:"option_groups,omitempty"`
 }
 
-// Suggest types into an external_select and returns what the app offers.
+// minQuery is how much must be typed before an app is asked for options: 3 characters unless it says
+// otherwise.
+func minQuery(el obj) float64 {
+	if n, ok := el["min_query_length"].(float64); ok {
+		return n
+	}
+	return 3
+}
+
+// Suggest types into an external_select and returns what the app offers. Nothing is asked, and
+// nothing offered, before min_query_length characters.
 func (a *Actor) Suggest(in Ref, blockID, actionID, query string) (Suggestions, error) {
 	var e *envelope
 	var served map[string]obj
@@ -219,13 +231,16 @@ func (a *Actor) Suggest(in Ref, blockID, actionID, query string) (Suggestions, e
 		if el == nil || !strings.HasSuffix(str(el, "type"), "external_select") {
 			return fmt.Errorf("there is no external select %q here", actionID)
 		}
+		if float64(utf8.RuneCountInString(query)) < minQuery(el) {
+			return nil
+		}
 		served = at.keepServed()
 		key = func(v string) string { return servedKey(u.ID, str(block, "block_id"), str(el, "action_id"), v) }
 		e = interactive(ws.suggestion(u, at, block, el, query))
 		return nil
 	})
-	if err != nil {
-		return Suggestions{}, err
+	if err != nil || e == nil {
+		return Suggestions{Options: []any{}}, err
 	}
 	answer, err := a.s.hub.ask(e)
 	if err != nil {

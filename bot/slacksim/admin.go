@@ -7,6 +7,9 @@ import (
 
 // What an administrator of the workspace does, for tests. The app is told by events.
 
+// seesEmail reports whether events may show the app people's addresses.
+func (ws *workspace) seesEmail() bool { return slices.Contains(ws.app.Scopes, "users:read.email") }
+
 // AddUser adds a person to the workspace and to the given channels. The fields that User
 // leaves empty get defaults; the id must be new.
 func (s *Server) AddUser(u User, channels ...string) error {
@@ -15,7 +18,7 @@ func (s *Server) AddUser(u User, channels ...string) error {
 			return fmt.Errorf("the user id %q is empty or taken", u.ID)
 		}
 		added := ws.putUser(u)
-		ws.emit("team_join", obj{"type": "team_join", "user": ws.userJSON(added, true), "event_ts": ws.nextTS()})
+		ws.emit("team_join", obj{"type": "team_join", "user": ws.userJSON(added, ws.seesEmail()), "event_ts": ws.nextTS()})
 		for _, id := range channels {
 			ch := ws.channelByName(id)
 			if ch == nil {
@@ -37,9 +40,8 @@ func (s *Server) UpdateUser(id string, f func(*User)) error {
 		}
 		f(u)
 		u.ID = id
-		email := slices.Contains(ws.app.Scopes, "users:read.email")
 		ws.emit("user_change", obj{
-			"type": "user_change", "user": ws.userJSON(u, email), "cache_ts": ws.now().Unix(), "event_ts": ws.nextTS(),
+			"type": "user_change", "user": ws.userJSON(u, ws.seesEmail()), "cache_ts": ws.now().Unix(), "event_ts": ws.nextTS(),
 		})
 		ws.notify("", "world", "sidebar")
 		return nil

@@ -234,6 +234,51 @@ func TestNothingIsLostInDisconnects(t *testing.T) {
 	eventually(t, "100 messages", func() bool { return len(texts()) == 100 })
 }
 
+// TestStormOfDisconnects posts and clicks while sockets come and go by themselves.
+func TestStormOfDisconnects(t *testing.T) {
+	s := start(t, func(c *slacksim.Config) {
+		c.Chaos.DisconnectEvery = 60 * time.Millisecond
+		c.Timing = slacksim.Timing{Warning: 40 * time.Millisecond, Ack: 500 * time.Millisecond, Retry: []time.Duration{0, 0, 0, 0, 0}}
+	})
+	b := s.connect(2, ack)
+	for n := range 100 {
+		if _, err := s.As("alice").Post("C0ACCESS", fmt.Sprint("message ", n)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Millisecond)
+	}
+	eventually(t, "100 messages", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		seen := map[string]bool{}
+		for _, e := range b.seen {
+			if e.Request != nil && strings.Contains(string(e.Request.Payload), `"event_id"`) {
+				_, rest, _ := strings.Cut(string(e.Request.Payload), `"event_id":"`)
+				seen[rest[:12]] = true
+			}
+		}
+		return len(seen) == 100
+	})
+	closed := 0
+	entries, _ := s.Trace(0)
+	for _, e := range entries {
+		if e.Kind == "socket" && e.Title == "closed" {
+			closed++
+		}
+	}
+	if closed < 3 {
+		t.Errorf("only %d sockets were closed", closed)
+	}
+}
+
+func TestReconnectStormIsAFinding(t *testing.T) {
+	s := start(t)
+	for range 51 {
+		s.callAs("xapp-local-countersign", "apps.connections.open")
+	}
+	s.hasFinding("reconnect_storm")
+}
+
 func TestEventIsRetriedWithTheSameID(t *testing.T) {
 	s := start(t, func(c *slacksim.Config) { c.Timing.Ack = 100 * time.Millisecond })
 	var ids, attempts []string

@@ -125,6 +125,11 @@ func (l *limits) exceeded(key string, perMinute int) (bool, int) {
 	if !l.on || perMinute == 0 {
 		return false, 0
 	}
+	return l.count(key, perMinute)
+}
+
+// count counts a call, unless it is one too many.
+func (l *limits) count(key string, perMinute int) (tooMany bool, seconds int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at == nil {

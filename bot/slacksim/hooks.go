@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 )
 
 const maxHookUses = 5
@@ -42,7 +43,7 @@ func (s *Server) serveHook(w http.ResponseWriter, r *http.Request) {
 
 func (ws *workspace) useHook(id string, body obj) error {
 	h := ws.hooks[id]
-	if h == nil {
+	if h == nil || time.Now().After(h.expires) {
 		return apiErr("expired_url")
 	}
 	if h.uses >= maxHookUses {

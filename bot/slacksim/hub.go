@@ -205,11 +205,13 @@ func (h *hub) ack(s *socket, id string, payload json.RawMessage) {
 		h.trace.finding("ack_payload", "a payload in an ack that takes none: "+e.title, payload)
 		payload = nil
 	}
-	if len(payload) > maxAck {
-		h.trace.finding("ack_too_large", fmt.Sprintf("an ack of %d bytes: %s", len(payload), e.title), nil)
+	r := ackResult{payload: payload}
+	if len(payload) >= maxAck {
+		h.trace.finding("ack_too_large", fmt.Sprintf("an ack of %d bytes, which Slack drops: %s", len(payload), e.title), nil)
+		r = ackResult{err: ErrNoAck}
 	}
 	if e.result != nil {
-		e.result <- ackResult{payload: payload}
+		e.result <- r
 	}
 }
 
@@ -301,11 +303,16 @@ func (h *hub) leave(s *socket) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sockets = slices.DeleteFunc(h.sockets, func(x *socket) bool { return x == s })
+	var lost []*envelope
 	for _, e := range h.waiting {
 		if e.socket == s {
-			h.settleLocked(e)
-			h.lostLocked(e, ErrNoAck)
+			lost = append(lost, e)
 		}
+	}
+	slices.SortFunc(lost, func(a, b *envelope) int { return a.sent.Compare(b.sent) })
+	for _, e := range lost {
+		h.settleLocked(e)
+		h.lostLocked(e, ErrNoAck)
 	}
 }
 

@@ -262,11 +262,7 @@ type hook struct {
 }
 
 func (ws *workspace) newHook(base, kind string, ch *channel, user string, m *message) string {
-	for id, h := range ws.hooks {
-		if time.Now().After(h.expires) {
-			delete(ws.hooks, id)
-		}
-	}
+	ws.sweep()
 	id := kind + "-" + lower(randomID(24))
 	ws.hooks[id] = &hook{ch: ch, user: user, message: m, expires: time.Now().Add(30 * time.Minute)}
 	return base + "/hooks/" + id

@@ -85,6 +85,9 @@ func authTest(c *call) (obj, error) {
 const ticketLife = 30 * time.Second
 
 func connectionsOpen(c *call) (obj, error) {
+	if tooMany, _ := c.s.limits.count("opened sockets", 50); tooMany {
+		c.ws.finds("reconnect_storm", "apps.connections.open more than 50 times in a minute", nil)
+	}
 	ticket := lower(randomID(32))
 	c.s.tickets[ticket] = time.Now().Add(ticketLife)
 	base := strings.Replace(c.base, "http", "ws", 1)

@@ -1,6 +1,9 @@
 package slacksim
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // How people, channels, messages and groups look in JSON. The field names and their presence
 // follow Slack's documentation.
@@ -24,7 +27,7 @@ func (ws *workspace) userJSON(u *User, withEmail bool) obj {
 	if u.Deleted {
 		return out // Slack leaves the rest out for deactivated people
 	}
-	out["color"], out["real_name"] = u.Color[1:], u.RealName
+	out["color"], out["real_name"] = strings.TrimPrefix(u.Color, "#"), u.RealName
 	tz := u.TZ
 	if tz == "" {
 		tz = "Etc/UTC"
@@ -115,6 +118,9 @@ func (ws *workspace) messageJSON(c *channel, m *message) obj {
 }
 
 func richBlocks(m *message) []any {
+	if m.Blocks != nil {
+		return m.Blocks // posted with a user's token
+	}
 	return []any{obj{"type": "rich_text", "block_id": "r" + beforeDot(m.TS), "elements": []any{
 		obj{"type": "rich_text_section", "elements": m.Rich},
 	}}}

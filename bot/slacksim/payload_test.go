@@ -74,7 +74,7 @@ func TestDocumentedShapes(t *testing.T) {
 	}
 	_, err := alice.Command("C0ACCESS", "/access request")
 	v := alice.Modals()[0].ID()
-	_, err2 := alice.Suggest(slacksim.InView(v), "", "what", "pa")
+	_, err2 := alice.Suggest(slacksim.InView(v), "", "what", "pay")
 	problems, err3 := alice.Submit(v, map[string]map[string]any{"why": {"why": "because"}})
 	_, err4 := alice.Command("C0ACCESS", "/access")
 	err5 := alice.CloseView(alice.Modals()[0].ID())

@@ -1,6 +1,7 @@
 package slacksim
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -36,14 +37,21 @@ type trigger struct {
 
 // newTrigger makes a trigger_id.
 func (ws *workspace) newTrigger(user, fromView string) string {
-	for id, t := range ws.triggers {
-		if time.Since(t.expires) > time.Minute {
-			delete(ws.triggers, id)
-		}
-	}
+	ws.sweep()
 	id := ws.nextTS() + "." + lower(randomID(32))
 	ws.triggers[id] = &trigger{user: user, view: fromView, expires: time.Now().Add(ws.timing.Trigger)}
 	return id
+}
+
+// sweep forgets, now and then, triggers and response_urls that are long over.
+func (ws *workspace) sweep() {
+	now := time.Now()
+	if now.Sub(ws.swept) < time.Minute {
+		return
+	}
+	ws.swept = now
+	maps.DeleteFunc(ws.triggers, func(_ string, t *trigger) bool { return now.Sub(t.expires) > time.Minute })
+	maps.DeleteFunc(ws.hooks, func(_ string, h *hook) bool { return now.After(h.expires) })
 }
 
 // useTrigger exchanges a trigger_id for its user.

@@ -2,6 +2,7 @@ package slacksim_test
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -233,6 +234,54 @@ func TestInputIsCheckedBeforeItIsSent(t *testing.T) {
 		if len(problems) != 1 || problems[want] == "" || problems[want] == "seen by the app" {
 			t.Errorf("%+v: got %v", r, problems)
 		}
+	}
+}
+
+func TestAnswersThatAreTooLong(t *testing.T) {
+	s := start(t)
+	app := forms(s)
+	app.will(map[string]any{"text": long(10500)}) // 21 kB
+	if _, err := s.As("alice").Command("C0ACCESS", "/access"); !errors.Is(err, slacksim.ErrNoAck) {
+		t.Errorf("got %v", err)
+	}
+	s.hasFinding("ack_too_large")
+}
+
+// TestFillingIn: what is chosen in a form goes with the form; dispatch_action sends it at once;
+// options are loaded from the third character on.
+func TestFillingIn(t *testing.T) {
+	s := start(t)
+	app := forms(s)
+	alice := s.As("alice")
+	field := func(id, el, more string) string {
+		return `{"type":"input","block_id":"` + id + `","label":` + plain("L") + `,"element":` + el + more + `}`
+	}
+	blocks := field("still", sel("static_select", `,"options":[`+opt("One", "1")+`]`), "") + "," +
+		field("alive", sel("users_select", ""), `,"dispatch_action":true`) + "," +
+		field("far", sel("external_select", ""), `,"optional":true`)
+	_, _ = alice.Command("C0ACCESS", "/access")
+	trigger, _ := app.last()
+	s.must("views.open", "trigger_id", trigger, "view", view("modal", "1", blocks))
+	id := alice.Modals()[0].ID()
+	in := slacksim.InView(id)
+	if err := alice.Select(in, "still", "s", "1"); err != nil || len(app.payloads("block_actions")) != 0 {
+		t.Errorf("filled in: %v, %d sent", err, len(app.payloads("block_actions")))
+	}
+	if err := alice.Select(in, "alive", "s", "U0BOB"); err != nil || len(app.payloads("block_actions")) != 1 {
+		t.Errorf("dispatched: %v, %d sent", err, len(app.payloads("block_actions")))
+	}
+	if found, err := alice.Suggest(in, "far", "s", "ab"); err != nil || len(found.Options) != 0 || len(app.payloads("block_suggestion")) != 0 {
+		t.Errorf("two characters: %v, %v", found, err)
+	}
+	if _, err := alice.Suggest(in, "far", "s", "abc"); err == nil || len(app.payloads("block_suggestion")) != 1 {
+		t.Errorf("an app that offers nothing: %v", err)
+	}
+	if problems, err := alice.Submit(id, nil); err != nil || problems != nil {
+		t.Fatal(problems, err)
+	}
+	values := at(app.payloads("view_submission")[0], "view", "state", "values")
+	if at(values, "still", "s", "selected_option", "value") != "1" || at(values, "alive", "s", "selected_user") != "U0BOB" {
+		t.Errorf("got %s", jsonOf(values))
 	}
 }
 

@@ -25,7 +25,8 @@ type workspace struct {
 	modals   map[string][]*view // by user, the top is last
 	triggers map[string]*trigger
 	hooks    map[string]*hook
-	lastTS   int64 // microseconds of the last timestamp given out
+	swept    time.Time // when triggers and hooks were last tidied
+	lastTS   int64     // microseconds of the last timestamp given out
 
 	now    func() time.Time
 	emit   func(kind string, event obj)        // an event for the app
