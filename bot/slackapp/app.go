@@ -154,11 +154,13 @@ func (a *App) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	// What is under way outlives ctx for a few seconds.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
+	defer cancel()
 	a.jobs.start(work)
 	a.out.start(work)
 	wg.Go(func() { a.lookAround(ctx) })

@@ -132,9 +132,15 @@ func resourceOption(r access.Resource) *slack.OptionBlockObject {
 	return slack.NewOptionBlockObject(resourceKey(r.ID), label(text, 75), nil)
 }
 
+// suggestions are the options of a select. The list is there even if it is empty:
+// without it Slack says that the options could not be loaded.
+type suggestions struct {
+	Options []*slack.OptionBlockObject `json:"options"`
+}
+
 // suggest answers the type-ahead of the resource, from memory.
-func (a *App) suggest(p payload) slack.OptionsResponse {
-	answer := slack.OptionsResponse{Options: []*slack.OptionBlockObject{}}
+func (a *App) suggest(p payload) suggestions {
+	answer := suggestions{Options: []*slack.OptionBlockObject{}}
 	if p.str("action_id") != fieldResource {
 		return answer
 	}

@@ -319,6 +319,9 @@ func (s *sockets) count() {
 // failed keeps why a connection could not be opened: the library goes on trying in
 // silence, also where only an operator can help.
 func (s *sockets) failed(err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	text := s.app.web.safe(err)
 	s.mu.Lock()
 	s.last = fmt.Errorf("slack: cannot connect: %s%s", text, advice(slackError(err)))

@@ -430,3 +430,15 @@ func (s *stage) status(id string, want access.Status) {
 	s.Helper()
 	s.eventually(fmt.Sprintf("%s to be %s", id, want), func() bool { return s.request(id).Status == want })
 }
+
+// asked reports whether the app called a method with something in its arguments or
+// its answer.
+func (s *stage) asked(method, about string) bool {
+	entries, _ := s.slack.Trace(0)
+	for _, e := range entries {
+		if e.Kind == "api" && strings.Contains(e.Title, method) && strings.Contains(string(e.Detail), about) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,369 @@
+package slackapp_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"countersign/bot/access"
+	"countersign/bot/slackapp"
+	"countersign/bot/slacksim"
+
+	"github.com/gorilla/websocket"
+)
+
+var errNoDisk = errors.New("no space left on device")
+
+// approvals are the messages about requests in the channel.
+func (s *stage) approvals() int {
+	n := 0
+	for _, m := range s.slack.As("bob").Messages(channel) {
+		if m.Bot && strings.Contains(m.Text, "asks for access") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestFaultIsTold(t *testing.T) {
+	s := start(t)
+	r, m := s.filed("alice", "github/payments-admins 1h why")
+	s.book.mu.Lock()
+	s.book.broken = func(access.Command) error { return errNoDisk }
+	s.book.mu.Unlock()
+	s.click("bob", m, "approve")
+	s.told("bob", "could not be recorded, so nothing happened")
+	if strings.Contains(textOf(s.slack.As("bob").Ephemerals(channel)), "disk") {
+		t.Error("the person is told the operator's error")
+	}
+	if got := s.request(r.ID).Status; got != access.Pending {
+		t.Errorf("status %s", got)
+	}
+}
+
+// TestCutPost: the message is posted but the answer is lost. It must be found, not
+// posted again.
+func TestCutPost(t *testing.T) {
+	for _, how := range []string{"cut_after", "cut_before", "500", "ratelimited", "internal_error"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			if err := s.slack.Fault(slacksim.Fault{Fail: &slacksim.FailCalls{Method: "chat.postMessage", Error: how, Times: 1, RetryAfter: 1}}); err != nil {
+				t.Fatal(err)
+			}
+			r, _ := s.filed("alice", "github/payments-admins 1h why")
+			s.written("alice", "is filed")
+			if n := s.approvals(); n != 1 {
+				t.Errorf("%d messages about one request", n)
+			}
+			if p, ok := s.request(r.ID).ApprovalPost(); !ok || p.Permalink == "" {
+				t.Errorf("recorded %+v", p)
+			}
+		})
+	}
+}
+
+// TestCrashBetweenPostAndRecord: the log did not learn of the message.
+func TestCrashBetweenPostAndRecord(t *testing.T) {
+	s := start(t)
+	down := atomic.Bool{}
+	down.Store(true)
+	s.book.mu.Lock()
+	s.book.broken = func(c access.Command) error {
+		if _, posts := c.Do.(access.Notify); posts && down.Load() {
+			return errNoDisk
+		}
+		return nil
+	}
+	s.book.mu.Unlock()
+	s.command("alice", "/access request github/payments-admins 1h why")
+	s.eventually("the message", func() bool { return s.approvals() == 1 })
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	down.Store(false)
+	s.run()
+	s.eventually("the record", func() bool {
+		_, ok := s.book.Requests()[0].ApprovalPost()
+		return ok
+	})
+	s.written("alice", "is filed")
+	if n := s.approvals(); n != 1 {
+		t.Errorf("%d messages about one request", n)
+	}
+}
+
+// TestRestartRendersWhatWasMissed: the decision was recorded, then the bot died.
+func TestRestartRendersWhatWasMissed(t *testing.T) {
+	s := start(t)
+	r, _ := s.filed("alice", "github/payments-admins 1h why")
+	s.written("alice", "is filed")
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.book.mu.Lock()
+	s.book.changed = nil
+	s.book.mu.Unlock()
+	me := access.Actor{Person: r.Requestor}
+	if _, err := s.book.handle(t.Context(), access.Command{ID: "cmd:1", Actor: me, Do: access.Cancel{Request: r.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	s.run()
+	if m := s.shows(r.ID, "*Cancelled* by"); m.HasAction("approve") {
+		t.Error("Approve still stands")
+	}
+	s.written("alice", "was cancelled by <@U0ALICE>")
+}
+
+// TestUpdateWins: the newest state is what the message shows, however fast states
+// follow each other and however slow Slack is.
+func TestUpdateWins(t *testing.T) {
+	s := start(t)
+	r, m := s.filed("alice", "github/payments-admins 1h why")
+	if err := s.slack.Fault(slacksim.Fault{Fail: &slacksim.FailCalls{Method: "chat.update", Error: "500", Times: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	s.click("bob", m, "approve")
+	s.status(r.ID, access.Approved)
+	s.book.grant(t, r.ID)
+	s.shows(r.ID, "*Live* until")
+	for range 20 {
+		s.app.Changed(r.ID)
+	}
+	s.shows(r.ID, "*Live* until")
+}
+
+// TestEverythingTwiceAndOdd: duplicates, odd payloads and reordering change nothing.
+func TestEverythingTwiceAndOdd(t *testing.T) {
+	s := start(t, func(c *slacksim.Config, _ *book) {
+		c.Chaos = slacksim.Chaos{Duplicate: true, Reorder: true, OddPayloads: true}
+	})
+	r, m := s.filed("alice", "github/payments-admins 1h why")
+	ts, err := s.slack.As("bob").Reply(channel, m.TS, "why?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.slack.As("bob").Edit(channel, ts, "why now?"); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("the edit", func() bool {
+		all := s.request(r.ID).Messages
+		return len(all) == 1 && all[0].Text == "why now?"
+	})
+	if err := s.slack.As("bob").Select(slacksim.InMessage(channel, m.TS), "decide", "expiry", "5m"); err != nil {
+		t.Fatal(err)
+	}
+	s.click("bob", m, "approve")
+	s.status(r.ID, access.Approved)
+	if got := s.request(r.ID).Expires().Sub(s.request(r.ID).Decision.At); got != 5*time.Minute {
+		t.Errorf("approved for %s", got)
+	}
+	s.shows(r.ID, "Approved")
+	if n := len(s.book.Requests()); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+	time.Sleep(200 * time.Millisecond)
+	for _, e := range s.slack.As("bob").Ephemerals(channel) {
+		t.Errorf("bob was told %s", e.Text)
+	}
+}
+
+// TestDisconnects: sockets come and go; nothing that people do is lost.
+func TestDisconnects(t *testing.T) {
+	s := start(t, func(c *slacksim.Config, _ *book) {
+		c.Chaos.DisconnectEvery = 300 * time.Millisecond
+		c.Timing.Warning = 200 * time.Millisecond
+	})
+	for i := range 12 {
+		s.eventually("a socket", func() bool { return s.app.Stats().Sockets > 0 })
+		before := len(s.book.Requests())
+		if notice, err := s.slack.As("alice").Command(channel, "/access request db/orders 1h why"); err != nil {
+			t.Logf("command %d: %s %v", i, notice, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if len(s.book.Requests()) == before {
+			t.Logf("command %d was not filed", i)
+		}
+	}
+	if n := len(s.book.Requests()); n < 11 {
+		t.Errorf("%d of 12 requests were filed", n)
+	}
+}
+
+// TestUnknownEventsAreAcknowledged and the hot loop of reconnects need a Slack that
+// is worse than the local one.
+type rogue struct {
+	*httptest.Server
+	opens atomic.Int64
+	acked chan string
+	greet func(ws *websocket.Conn)
+}
+
+func newRogue(t *testing.T, greet func(*websocket.Conn)) *rogue {
+	r := &rogue{acked: make(chan string, 10), greet: greet}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/api/auth.test", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, `{"ok":true,"team_id":"T1","user_id":"U1","bot_id":"B1"}`)
+	})
+	mux.HandleFunc("/api/apps.connections.open", func(w http.ResponseWriter, q *http.Request) {
+		r.opens.Add(1)
+		answer(w, `{"ok":true,"url":"ws://`+q.Host+`/socket"}`)
+	})
+	mux.HandleFunc("/socket", func(w http.ResponseWriter, q *http.Request) {
+		up := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+		ws, err := up.Upgrade(w, q, nil)
+		if err != nil {
+			return
+		}
+		defer ws.Close()
+		r.greet(ws)
+		for {
+			var m struct {
+				ID string `json:"envelope_id"`
+			}
+			if ws.ReadJSON(&m) != nil {
+				return
+			}
+			r.acked <- m.ID
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answer(w, `{"ok":false,"error":"missing_scope"}`) })
+	r.Server = httptest.NewServer(mux)
+	t.Cleanup(r.Close)
+	return r
+}
+
+func answer(w http.ResponseWriter, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write([]byte(body))
+}
+
+func (r *rogue) app(t *testing.T, log *logs) *slackapp.App {
+	t.Helper()
+	b := newBook()
+	app, err := slackapp.New(slackapp.Config{
+		BotToken: "xoxb-secret-1234567890", AppToken: "xapp-secret-1234567890", APIURL: r.URL + "/api/",
+		Handle: b.handle, Reader: b, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- app.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return app
+}
+
+func TestUnknownEventIsAcknowledged(t *testing.T) {
+	r := newRogue(t, func(ws *websocket.Conn) {
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"hello","num_connections":1}`))
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"envelope_id":"e-1","type":"events_api","payload":{"type":"event_callback","event_id":"Ev1","event":{"type":"never_heard_of"}}}`))
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"envelope_id":"e-2","type":"brand_new_type","payload":[1]}`))
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"envelope_id":"e-3","type":"interactive","payload":{"type":"block_actions","user":7,"message":{"blocks":[{"type":"hologram"}],"state":{"values":[]}},"state":{"values":[]},"actions":{}}}`))
+	})
+	r.app(t, &logs{})
+	want := map[string]bool{"e-1": true, "e-2": true, "e-3": true}
+	for len(want) > 0 {
+		select {
+		case id := <-r.acked:
+			delete(want, id)
+		case <-time.After(5 * time.Second):
+			t.Fatalf("not acknowledged: %v", want)
+		}
+	}
+}
+
+func TestNoHotLoopOfReconnects(t *testing.T) {
+	r := newRogue(t, func(ws *websocket.Conn) {
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"disconnect","reason":"refresh_requested"}`))
+	})
+	r.app(t, &logs{})
+	time.Sleep(2 * time.Second)
+	if n := r.opens.Load(); n < 2 || n > 6 {
+		t.Errorf("%d connections were opened in 2 s", n)
+	}
+}
+
+func TestConnectionErrorMakesUnready(t *testing.T) {
+	r := newRogue(t, nil)
+	log := &logs{}
+	r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if strings.HasSuffix(q.URL.Path, "auth.test") {
+			answer(w, `{"ok":true,"team_id":"T1","user_id":"U1","bot_id":"B1"}`)
+			return
+		}
+		answer(w, `{"ok":false,"error":"missing_scope"}`)
+	})
+	app := r.app(t, log)
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err := app.Ready(); err != nil && strings.Contains(err.Error(), "missing_scope") && strings.Contains(err.Error(), "connections:write") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("Ready says %v", app.Ready())
+		}
+	}
+	if s := log.String(); strings.Contains(s, "secret-1234567890") {
+		t.Errorf("a token is in the log: %s", s)
+	}
+}
+
+func TestRefusedTokens(t *testing.T) {
+	for _, c := range []struct{ bot, app, want string }{
+		{"xoxb-wrong-token", "", "SLACK_BOT_TOKEN"},
+		{"", "xapp-wrong-token", "SLACK_APP_TOKEN"},
+	} {
+		s := set(t)
+		b, a := s.world.App.BotToken, s.world.App.AppToken
+		if c.bot != "" {
+			b = c.bot
+		}
+		if c.app != "" {
+			a = c.app
+		}
+		app, err := slackapp.New(slackapp.Config{
+			BotToken: b, AppToken: a, APIURL: s.http.URL + "/api/", Handle: s.book.handle, Reader: s.book, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		err = app.Run(ctx)
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "wrong-token") {
+			t.Errorf("Run: %v, want %s named", err, c.want)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	b := newBook()
+	good := slackapp.Config{BotToken: "xoxb-1", AppToken: "xapp-1", Handle: b.handle, Reader: b, Logger: slog.New(slog.DiscardHandler)}
+	if _, err := slackapp.New(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*slackapp.Config){
+		"no bot token":    func(c *slackapp.Config) { c.BotToken = "" },
+		"a user's token":  func(c *slackapp.Config) { c.BotToken = "xoxp-1" },
+		"no app token":    func(c *slackapp.Config) { c.AppToken = "" },
+		"plain http":      func(c *slackapp.Config) { c.APIURL = "http://slack.example/api/" },
+		"http, localhost": func(c *slackapp.Config) { c.APIURL = "http://localhost.example/api/" },
+		"no address":      func(c *slackapp.Config) { c.APIURL = "slack.com/api" },
+		"no handler":      func(c *slackapp.Config) { c.Handle = nil },
+		"no reader":       func(c *slackapp.Config) { c.Reader = nil },
+		"no logger":       func(c *slackapp.Config) { c.Logger = nil },
+	} {
+		c := good
+		spoil(&c)
+		if _, err := slackapp.New(c); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
