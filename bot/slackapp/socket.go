@@ -158,7 +158,7 @@ func (l *link) refused() error {
 // different for the two slots.
 func (l *link) lifetime(n int) time.Duration {
 	whole := time.Duration(l.lasts.Load())
-	if whole < time.Minute {
+	if whole <= 0 {
 		whole = time.Hour
 	}
 	return whole * time.Duration(70+15*n) / 100

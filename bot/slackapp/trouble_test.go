@@ -52,7 +52,6 @@ func TestFaultIsTold(t *testing.T) {
 func TestCutPost(t *testing.T) {
 	for _, how := range []string{"cut_after", "cut_before", "500", "ratelimited", "internal_error"} {
 		t.Run(how, func(t *testing.T) {
-			t.Parallel()
 			s := start(t)
 			if err := s.slack.Fault(slacksim.Fault{Fail: &slacksim.FailCalls{Method: "chat.postMessage", Error: how, Times: 1, RetryAfter: 1}}); err != nil {
 				t.Fatal(err)
@@ -196,8 +195,7 @@ func TestDisconnects(t *testing.T) {
 	}
 }
 
-// TestUnknownEventsAreAcknowledged and the hot loop of reconnects need a Slack that
-// is worse than the local one.
+// rogue is a Slack that is worse than the local one.
 type rogue struct {
 	*httptest.Server
 	opens atomic.Int64
@@ -316,11 +314,11 @@ func TestConnectionErrorMakesUnready(t *testing.T) {
 }
 
 func TestRefusedTokens(t *testing.T) {
+	s := set(t)
 	for _, c := range []struct{ bot, app, want string }{
 		{"xoxb-wrong-token", "", "SLACK_BOT_TOKEN"},
 		{"", "xapp-wrong-token", "SLACK_APP_TOKEN"},
 	} {
-		s := set(t)
 		b, a := s.world.App.BotToken, s.world.App.AppToken
 		if c.bot != "" {
 			b = c.bot
@@ -336,6 +334,9 @@ func TestRefusedTokens(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		err = app.Run(ctx)
+		if ctx.Err() != nil {
+			t.Error("Run did not end by itself")
+		}
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "wrong-token") {
 			t.Errorf("Run: %v, want %s named", err, c.want)

@@ -215,6 +215,7 @@ type stage struct {
 // set prepares everything but does not start the app.
 func set(t *testing.T, change ...func(*slacksim.Config, *book)) *stage {
 	t.Helper()
+	t.Parallel()
 	s := &stage{T: t, book: newBook(), logs: &logs{}}
 	cfg := slacksim.Config{World: slacksim.DefaultWorld()}
 	for _, f := range change {
@@ -441,4 +442,14 @@ func (s *stage) asked(method, about string) bool {
 		}
 	}
 	return false
+}
+
+// offered is the value of the first resource that the type-ahead offers.
+func (s *stage) offered(view, query string) any {
+	s.Helper()
+	found, err := s.slack.As("alice").Suggest(slacksim.InView(view), "resource", "resource", query)
+	if err != nil || len(found.Options) == 0 {
+		s.Fatalf("offered for %q: %v, %v", query, found, err)
+	}
+	return found.Options[0].(map[string]any)["value"]
 }

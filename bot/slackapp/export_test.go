@@ -1,0 +1,36 @@
+package slackapp
+
+import "countersign/bot/access"
+
+// What is rendered, for golden files.
+var (
+	ApprovalMessage = approvalMessage
+	NoticeMessage   = noticeMessage
+	HomeBlocks      = homeBlocks
+	RequestForm     = requestForm
+	Story           = story
+	ClickOf         = clickOf
+	SlashOf         = slashOf
+	ParseRequest    = parseRequest
+	Spell           = spell
+	Escape          = escape
+	Unescape        = unescape
+)
+
+type (
+	Payload = payload
+	Wish    = wish
+)
+
+// Form is the form behind a button.
+func Form(action string, r access.Request, rules *access.Rules) any {
+	return decisionForm(errand{Action: action, Request: r.ID, Round: 1, Channel: "C1", TS: "1.2"}, r, rules)
+}
+
+// Parts are the fields of a click.
+func (c click) Parts() (id, user, action, request string, round int, where access.Place, chosen string) {
+	return c.id, c.user, c.action, c.request, c.round, c.where, c.chosen
+}
+
+// Parts are the fields of a wish.
+func (w wish) Parts() [5]string { return [5]string{w.resource, w.user, w.duration, w.reason, w.ticket} }
