@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"countersign/bot/slacksim"
+)
+
+// judge asks those who know better than the bot: git itself, whether the history
+// is whole, straight and only ever added to, and verify, whether it is just.
+func (w *world) judge() error {
+	if out, err := w.git(w.repo(), "fsck", "--strict", "--no-dangling", "--no-progress"); err != nil || out != "" {
+		return fmt.Errorf("fsck: %s %w", out, err)
+	}
+	for what, args := range map[string][]string{
+		"merge commits":   {"log", "--merges", "--format=%h", "audit"},
+		"changed files":   {"log", "--diff-filter=DMRT", "--format=%h", "--name-status", "audit"},
+		"files elsewhere": {"ls-tree", "--name-only", "audit", "--", "countersign.yaml", "allowed_signers", ".github"},
+	} {
+		if out, err := w.git(w.repo(), args...); err != nil || out != "" {
+			return fmt.Errorf("%s: %s %w", what, out, err)
+		}
+	}
+	if err := w.hands(); err != nil {
+		return err
+	}
+	if err := w.secrets(); err != nil {
+		return err
+	}
+	if err := w.oneFileEach(); err != nil {
+		return err
+	}
+	return w.verify()
+}
+
+// hands: the bot alone writes the log, and nothing else.
+func (w *world) hands() error {
+	for branch, want := range map[string]bool{"audit": true, "main": false} {
+		out, err := w.git(w.repo(), "log", "--format=%an <%ae>, %cn <%ce>", branch)
+		if err != nil {
+			return err
+		}
+		for _, l := range strings.Split(out, "\n") {
+			const bot = "countersign <countersign@localhost>"
+			if mine := l == bot+", "+bot; mine != want || !want && strings.Contains(l, "countersign@localhost") {
+				return fmt.Errorf("on %s there is a commit by %s", branch, l)
+			}
+		}
+	}
+	return nil
+}
+
+// secrets: no token gets into what the bot says, nor into any object of git.
+func (w *world) secrets() error {
+	app := slacksim.DefaultWorld().App
+	tree, err := w.git(w.repo(), "log", "--format=%B", "-p", "--all")
+	if err != nil {
+		return err
+	}
+	for _, token := range []string{app.BotToken, app.AppToken, app.UserToken} {
+		if strings.Contains(w.said(0), token) {
+			return fmt.Errorf("the bot said %s", token)
+		}
+		if strings.Contains(tree, token) {
+			return fmt.Errorf("%s stands in the repository", token)
+		}
+	}
+	return nil
+}
+
+// oneFileEach: each commit adds exactly one file and is signed with the bot's key.
+func (w *world) oneFileEach() error {
+	out, err := w.git(w.repo(), "-c", "gpg.format=ssh", "-c", "gpg.ssh.allowedSignersFile="+w.path("allowed_signers"),
+		"log", "--format=commit %h %G?", "--name-status", "audit")
+	if err != nil {
+		return err
+	}
+	for _, c := range strings.Split(out, "commit ")[1:] {
+		lines := strings.Split(strings.TrimSpace(c), "\n")
+		if !strings.HasSuffix(lines[0], " G") {
+			return fmt.Errorf("git finds no good signature: %s", lines[0])
+		}
+		if len(lines) != 3 || !strings.HasPrefix(lines[2], "A\t") {
+			return fmt.Errorf("a commit does more or less than adding one file: %q", lines)
+		}
+	}
+	return nil
+}
+
+// verify runs the program's own check. It runs in this process, for speed; the
+// stories about verify run the program.
+func (w *world) verify() error {
+	var out, errs bytes.Buffer
+	code := run(context.Background(), []string{"verify", "--repo", w.repo()}, console{env: func(string) string { return "" }, out: &out, err: &errs})
+	if code != exitOK {
+		return fmt.Errorf("verify ends with %d:\n%s%s", code, out.String(), errs.String())
+	}
+	return nil
+}

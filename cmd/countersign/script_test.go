@@ -1,0 +1,173 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets scripts run this program under its own name: the test binary
+// called so is the program.
+func TestMain(m *testing.M) {
+	// Stories wait more than they work.
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	testscript.Main(m, map[string]func(){"countersign": main})
+}
+
+// TestScript plays the stories in testdata/script. Each has a workspace, two
+// repositories and a bot of its own, and says what people do and what they see.
+//
+// The words of the stories, beside those of testscript; those that look wait until
+// it is so:
+//
+//	startbot [FLAG…]                 starts the bot; ! startbot: it refuses, its words are the stdout
+//	stopbot | kill9                  Ctrl-C, which must end well | what a power cut does
+//	freeze | thaw                    the bot hangs, and goes on
+//	slack down|up                    Slack cannot be reached; or can again
+//	fault METHOD ERROR [TIMES]       the next calls of a method fail
+//	say PERSON COMMAND               a slash command in the approval channel
+//	ask PERSON COMMAND               the same, and the request that comes of it becomes $ID
+//	filed                            waits for another new request, which becomes $ID
+//	click [-dm|-home] PERSON BUTTON [EXPIRY]    on the message of $ID; ! click: the button goes away
+//	clicks BUTTON PERSON…            all at the same moment
+//	submit PERSON [FIELD=TEXT…]      the open form; ! submit: it is sent back, the errors are the stdout
+//	suggest PERSON QUERY             types into the form's resource; the options are the stdout
+//	reply|edit|delete PERSON [TEXT]  in the thread of $ID; the latest reply
+//	shortcut|home PERSON
+//	[!] sees [-only|-dm|-home|-form|-channel|-message] PERSON PATTERN      ! sees: not now
+//	[!] holds PERSON KEY             in the desired state, by and by
+//	[!] log [-count=N] PATTERN       a subject line of the audit branch; ! log: not now
+//	record EVENT                     the newest such file of $ID is the stdout
+//	status STATUS                    what the log says of $ID
+//	[!] botlog PATTERN               standard error of the bot; ! botlog: not now
+//	editconfig OLD NEW               a person changes countersign.yaml; $CONFIG is the commit
+//	takes                            $CONFIG is in force
+//	group [NAME…]                    who is in @access-approvers
+//	groups everyone|admins|unpaid    who may change user groups
+//	deactivate NAME
+//	ready [!] [PATTERN]
+//	page PATH                        of the bot's own server, as stdout
+//	judge                            the log, judged by real git and by verify; Slack found no fault
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		Setup:               setUp,
+		Cmds:                words(),
+		RequireExplicitExec: true,
+	})
+}
+
+// setUp makes the world of a story.
+func setUp(env *testscript.Env) error {
+	w, err := newWorld(env.WorkDir, given(env.WorkDir, "countersign.yaml", defaultConfig), given(env.WorkDir, "access.yaml", defaultDesired))
+	if err != nil {
+		return err
+	}
+	path := env.Getenv("PATH")
+	env.Vars = append(env.Vars, w.env...)
+	env.Setenv("PATH", path)
+	for name, value := range map[string]string{
+		"REPO": w.repo(), "DESIRED": w.desired(), "CLONE": w.path("countersign"), "KEY": w.path("signing_key"),
+		"SIGNERS": w.path("allowed_signers"), "SLACK": w.base,
+	} {
+		env.Setenv(name, value)
+	}
+	env.Values[worldKey{}] = w
+	env.Defer(func() {
+		if t, ok := env.T().(interface{ Failed() bool }); ok && t.Failed() {
+			env.T().Log("the bot said:\n" + tail(w.said(0), 6000))
+			for _, f := range w.sim.Findings() {
+				env.T().Log("the local Slack found:", f.Kind, f.Text)
+			}
+		}
+		w.close()
+	})
+	return nil
+}
+
+type worldKey struct{}
+
+// given is a file of the story's own, or the default.
+func given(dir, name, otherwise string) string {
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return otherwise
+	}
+	return string(data)
+}
+
+func tail(s string, most int) string { return s[max(0, len(s)-most):] }
+
+// A word is one command of the stories. It says what went wrong, if anything did.
+type word func(s *story, args []string) error
+
+// A story is one use of a word.
+type story struct {
+	*world
+	ts  *testscript.TestScript
+	neg bool
+}
+
+func (s *story) id() string { return s.ts.Getenv("ID") }
+
+// words makes testscript commands of the words.
+func words() map[string]func(*testscript.TestScript, bool, []string) {
+	all := map[string]word{
+		"startbot": startbot, "stopbot": stopbot, "kill9": kill9, "freeze": freeze, "thaw": thaw,
+		"slack": slack, "fault": fault, "groups": groups, "group": group, "deactivate": deactivate,
+		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "submit": submit, "suggest": suggest,
+		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
+		"sees": sees, "holds": holds, "log": logged, "record": record, "status": status, "botlog": botlog,
+		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judge,
+	}
+	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready"}
+	cmds := map[string]func(*testscript.TestScript, bool, []string){}
+	for name, do := range all {
+		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg && !slices.Contains(refusable, name) {
+				ts.Fatalf("! %s makes no sense", name)
+			}
+			if err := do(&story{ts.Value(worldKey{}).(*world), ts, neg}, args); err != nil {
+				ts.Fatalf("%v", err)
+			}
+		}
+	}
+	return cmds
+}
+
+// environment is what the bot gets of the story's variables.
+func (s *story) environment() []string {
+	var env []string
+	for _, pair := range s.env {
+		name, _, _ := strings.Cut(pair, "=")
+		env = append(env, name+"="+s.ts.Getenv(name))
+	}
+	for _, name := range []string{"SLACK_BOT_TOKEN_FILE", "SLACK_APP_TOKEN_FILE", "SLACK_USER_TOKEN", "SLACK_USER_TOKEN_FILE"} {
+		if v := s.ts.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// pattern compiles what a story looks for. Lines are matched one by one only where
+// it says so itself.
+func pattern(args []string) (*regexp.Regexp, error) {
+	if len(args) != 1 {
+		return nil, errUsage
+	}
+	return regexp.Compile(args[0])
+}
+
+// wait polls for what a story looks for.
+func wait(ok func() bool) bool { return eventually(30*time.Millisecond, ok) }

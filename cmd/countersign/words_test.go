@@ -1,0 +1,470 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"countersign/bot/access"
+	"countersign/bot/slacksim"
+)
+
+var errUsage = errors.New("the words of this line make no sense; see TestScript")
+
+func startbot(s *story, args []string) error {
+	err := s.start(s.environment(), args...)
+	if s.neg {
+		if err == nil {
+			return errors.New("it serves")
+		}
+		fmt.Fprintln(s.ts.Stdout(), err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if slices.Contains(args, "--listen") || wait(s.isReady) {
+		return nil
+	}
+	_, body, err := s.get("/readyz")
+	return fmt.Errorf("it does not become ready: %s %v", body, err)
+}
+
+func stopbot(s *story, _ []string) error { return s.end(os.Interrupt) }
+
+func kill9(s *story, _ []string) error { return s.kill() }
+
+func freeze(s *story, _ []string) error { return s.bot.Process.Signal(syscall.SIGSTOP) }
+
+func thaw(s *story, _ []string) error { return s.bot.Process.Signal(syscall.SIGCONT) }
+
+func slack(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return s.slackDown(args[0] == "down")
+}
+
+func fault(s *story, args []string) error {
+	if len(args) < 2 {
+		return errUsage
+	}
+	f := slacksim.FailCalls{Method: args[0], Error: args[1], Times: 1}
+	if len(args) == 3 {
+		var err error
+		if f.Times, err = strconv.Atoi(args[2]); err != nil {
+			return err
+		}
+	}
+	return s.sim.Fault(slacksim.Fault{Fail: &f})
+}
+
+func groups(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	s.sim.SetGroupRule(slacksim.GroupRule(args[0]))
+	return nil
+}
+
+func group(s *story, names []string) error {
+	var g slacksim.Group
+	slices.Sort(names)
+	same := func() bool {
+		var there bool
+		g, there = s.sim.Group("access-approvers")
+		var have []string
+		for _, u := range slacksim.DefaultWorld().Users {
+			if slices.Contains(g.Users, u.ID) && !g.Disabled {
+				have = append(have, u.Name)
+			}
+		}
+		slices.Sort(have)
+		return (there || len(names) == 0) && slices.Equal(have, names)
+	}
+	if !wait(same) {
+		return fmt.Errorf("in the group are %v (disabled: %v), want %v", g.Users, g.Disabled, names)
+	}
+	return nil
+}
+
+func deactivate(s *story, args []string) error {
+	for _, u := range slacksim.DefaultWorld().Users {
+		if len(args) == 1 && u.Name == args[0] {
+			return s.sim.DeactivateUser(u.ID)
+		}
+	}
+	return errUsage
+}
+
+func say(s *story, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	notice, err := s.sim.As(args[0]).Command(approvals, args[1])
+	if err == nil && notice != "" {
+		err = errors.New(notice)
+	}
+	return err
+}
+
+func ask(s *story, args []string) error {
+	if err := say(s, args); err != nil {
+		return err
+	}
+	return filed(s, nil)
+}
+
+// filed waits for an approval message that the story does not know yet.
+func filed(s *story, args []string) error {
+	if len(args) != 0 {
+		return errUsage
+	}
+	known := strings.Fields(s.ts.Getenv("KNOWN"))
+	ok := wait(func() bool {
+		for _, m := range s.approvalMessages() {
+			if id := about(m, "request"); !slices.Contains(known, id) {
+				s.ts.Setenv("ID", id)
+				s.ts.Setenv("KNOWN", strings.Join(append(known, id), " "))
+				return true
+			}
+		}
+		return false
+	})
+	if !ok {
+		return errors.New("no new request appears in the approval channel")
+	}
+	// The log knows the message before anybody can be expected to click it.
+	if !wait(func() bool { _, posted := s.request(s.id()).ApprovalPost(); return posted }) {
+		return errors.New("the approval message does not get into the log")
+	}
+	return nil
+}
+
+// place takes a leading -dm, -home and the like off.
+func place(args []string) (sight, []string) {
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		return sight(args[0]), args[1:]
+	}
+	return everywhere, args
+}
+
+func click(s *story, args []string) error {
+	where, args := place(args)
+	if len(args) < 2 || len(args) > 3 {
+		return errUsage
+	}
+	if s.neg {
+		if !wait(func() bool { _, there := s.button(args[0], where, s.id(), args[1]); return !there }) {
+			return fmt.Errorf("the button %s does not go away", args[1])
+		}
+		return nil
+	}
+	expiry := strings.Join(args[2:], "")
+	return s.press(args[0], where, s.id(), args[1], expiry)
+}
+
+// clicks lets several people press a button of $ID at the same moment.
+func clicks(s *story, args []string) error {
+	if len(args) < 2 {
+		return errUsage
+	}
+	start, done := make(chan struct{}), make(chan error)
+	for _, who := range args[1:] {
+		go func() {
+			<-start
+			done <- s.press(who, everywhere, s.id(), args[0], "")
+		}()
+	}
+	close(start)
+	var errs []error
+	for range args[1:] {
+		errs = append(errs, <-done)
+	}
+	return errors.Join(errs...)
+}
+
+func submit(s *story, args []string) error {
+	if len(args) < 1 {
+		return errUsage
+	}
+	v, err := s.form(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(s.ts.Stdout(), "") // nothing of an earlier word stands there
+	values := map[string]map[string]any{}
+	for _, a := range args[1:] {
+		name, value, ok := strings.Cut(a, "=")
+		if !ok {
+			return errUsage
+		}
+		if name == "for" {
+			value = strings.TrimPrefix(direct(value), "D")
+			value = "U" + value
+		}
+		if name == "resource" { // only what was offered can be chosen
+			if _, err := s.sim.As(args[0]).Suggest(slacksim.InView(v.ID()), "", name, value); err != nil {
+				return err
+			}
+		}
+		values[name] = map[string]any{name: value}
+	}
+	problems, err := s.sim.As(args[0]).Submit(v.ID(), values)
+	if err != nil {
+		return err
+	}
+	for _, field := range slices.Sorted(maps.Keys(problems)) {
+		fmt.Fprintf(s.ts.Stdout(), "%s: %s\n", field, problems[field])
+	}
+	if refused := len(problems) > 0; refused != s.neg {
+		return fmt.Errorf("sent back: %v %v", refused, problems)
+	}
+	return nil
+}
+
+func suggest(s *story, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	v, err := s.form(args[0])
+	if err != nil {
+		return err
+	}
+	found, err := s.sim.As(args[0]).Suggest(slacksim.InView(v.ID()), "", "resource", args[1])
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(s.ts.Stdout(), "")
+	for _, o := range found.Options {
+		fmt.Fprintln(s.ts.Stdout(), textOf(o))
+	}
+	return nil
+}
+
+func reply(s *story, args []string) error {
+	m, ok := s.approval(s.id())
+	if len(args) != 2 || !ok {
+		return errUsage
+	}
+	ts, err := s.sim.As(args[0]).Reply(approvals, m.TS, args[1])
+	s.ts.Setenv("REPLY", ts)
+	return err
+}
+
+func edit(s *story, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	return s.sim.As(args[0]).Edit(approvals, s.ts.Getenv("REPLY"), args[1])
+}
+
+func deleteReply(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return s.sim.As(args[0]).Delete(approvals, s.ts.Getenv("REPLY"))
+}
+
+func shortcut(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return s.sim.As(args[0]).Shortcut("request_access")
+}
+
+func home(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return s.sim.As(args[0]).OpenHome()
+}
+
+func sees(s *story, args []string) error {
+	where, args := place(args)
+	if len(args) != 2 {
+		return errUsage
+	}
+	want, err := pattern(args[1:])
+	if err != nil {
+		return err
+	}
+	there := func() bool { return want.MatchString(s.seen(args[0], where, s.id())) }
+	if s.neg {
+		if there() {
+			return fmt.Errorf("%s sees %s in:\n%s", args[0], args[1], s.seen(args[0], where, s.id()))
+		}
+		return nil
+	}
+	if !wait(there) {
+		return fmt.Errorf("%s does not see %s in:\n%s", args[0], args[1], s.seen(args[0], where, s.id()))
+	}
+	return nil
+}
+
+func holds(s *story, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	var have []string
+	var err error
+	ok := eventually(50*1e6, func() bool {
+		have, err = s.have(args[1])
+		return err == nil && slices.Contains(have, args[0]+"@example.com") != s.neg
+	})
+	if !ok {
+		return fmt.Errorf("%s holds %v %v", args[1], have, err)
+	}
+	return nil
+}
+
+// subjects are the subject lines of the log, newest first.
+func (s *story) subjects() []string {
+	out, err := s.git(s.repo(), "log", "--format=%s", "audit")
+	if err != nil {
+		return nil
+	}
+	return strings.Split(out, "\n")
+}
+
+func logged(s *story, args []string) error {
+	count := -1
+	if where, rest := place(args); strings.HasPrefix(string(where), "-count=") {
+		var err error
+		if count, err = strconv.Atoi(strings.TrimPrefix(string(where), "-count=")); err != nil {
+			return err
+		}
+		args = rest
+	}
+	want, err := pattern(args)
+	if err != nil {
+		return err
+	}
+	hits := func() int {
+		n := 0
+		for _, l := range s.subjects() {
+			if want.MatchString(l) {
+				n++
+			}
+		}
+		return n
+	}
+	if s.neg {
+		if hits() > 0 {
+			return fmt.Errorf("it is there:\n%s", strings.Join(s.subjects(), "\n"))
+		}
+		return nil
+	}
+	if !eventually(50*1e6, func() bool { n := hits(); return n == count || count < 0 && n > 0 }) {
+		return fmt.Errorf("%d times %s in:\n%s", hits(), args[0], strings.Join(s.subjects(), "\n"))
+	}
+	return nil
+}
+
+func record(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	var name string
+	ok := eventually(50*1e6, func() bool {
+		out, err := s.git(s.repo(), "ls-tree", "-r", "--name-only", "audit")
+		for _, l := range strings.Split(out, "\n") {
+			if err == nil && strings.Contains(l, "/"+s.id()+"/") && strings.HasSuffix(l, "-"+args[0]+".yaml") {
+				name = l
+			}
+		}
+		return name != ""
+	})
+	if !ok {
+		return fmt.Errorf("there is no file of %s for %s", args[0], s.id())
+	}
+	out, err := s.git(s.repo(), "show", "audit:"+name)
+	fmt.Fprintln(s.ts.Stdout(), out)
+	return err
+}
+
+func status(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	if !eventually(50*1e6, func() bool { return s.request(s.id()).Shown() == access.Status(args[0]) }) {
+		return fmt.Errorf("the log says %q of %s", s.request(s.id()).Shown(), s.id())
+	}
+	return nil
+}
+
+func botlog(s *story, args []string) error {
+	want, err := pattern(args)
+	if err != nil {
+		return err
+	}
+	there := func() bool { return want.MatchString(s.said(0)) }
+	if s.neg && there() {
+		return fmt.Errorf("the bot said %s", want.FindString(s.said(0)))
+	}
+	if !s.neg && !wait(there) {
+		return errors.New("the bot did not say that")
+	}
+	return nil
+}
+
+func editconfig(s *story, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	name := s.path("countersign/countersign.yaml")
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(data), args[0]) {
+		return fmt.Errorf("%q does not stand in countersign.yaml", args[0])
+	}
+	changed := strings.Replace(string(data), args[0], strings.ReplaceAll(args[1], `\n`, "\n"), 1)
+	if err := os.WriteFile(name, []byte(changed), 0o644); err != nil {
+		return err
+	}
+	commit, err := s.commit("countersign", "Change the rules")
+	s.ts.Setenv("CONFIG", commit)
+	return err
+}
+
+func takes(s *story, _ []string) error {
+	return botlog(s, []string{`msg="configuration in force" commit=` + s.ts.Getenv("CONFIG")})
+}
+
+func ready(s *story, args []string) error {
+	var code int
+	var body string
+	ok := wait(func() bool {
+		var err error
+		code, body, err = s.get("/readyz")
+		fits := len(args) == 0 || strings.Contains(body, args[0])
+		return err == nil && fits && (code == 200) != s.neg && (code == 503) == s.neg
+	})
+	if !ok {
+		return fmt.Errorf("/readyz says %d %s", code, body)
+	}
+	return nil
+}
+
+func page(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	code, body, err := s.get(args[0])
+	fmt.Fprintln(s.ts.Stdout(), code, body)
+	return err
+}
+
+func judge(s *story, _ []string) error {
+	if found := s.sim.Findings(); len(found) > 0 {
+		return fmt.Errorf("the local Slack found %d faults, the first: %s: %s %s", len(found), found[0].Kind, found[0].Text, found[0].Detail)
+	}
+	return s.world.judge()
+}

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"countersign/bot/access"
+	"countersign/bot/ledger"
+	"countersign/bot/slacksim"
+	"countersign/gitstore"
+)
+
+// approvals is the approval channel of every story.
+const approvals = "access-requests"
+
+// defaultConfig is the configuration of the stories that bring none of their own.
+// DESIRED stands for the repository of the desired state.
+const defaultConfig = `version: 1
+slack:
+  channel: "#access-requests"
+reviewers:
+  - bob@example.com
+  - carol@partner.example
+auditors: [erin@example.com]
+settings:
+  expiry_options: [2s, 5m, 1h]
+  max_duration: 1d
+resources:
+  - id: payments-admins
+    title: Payments admins
+    max_duration: 8h
+    provider: gitops
+    with: {repo: "DESIRED", branch: main, file: access.yaml, key: payments.admins, value: email}
+  - id: prod/database-readers
+    title: Production database
+    provider: gitops
+    with: {repo: "DESIRED", branch: main, file: access.yaml, key: production.database.readers, value: email}
+`
+
+// defaultDesired is who has what before anything is granted.
+const defaultDesired = `# kept by hand, and by Countersign
+payments:
+  admins: # may refund
+    - olga@example.com # permanent
+production:
+  database:
+    readers: []
+`
+
+// A world is what one story happens in: a Slack workspace, two repositories that
+// real git made, and the bot as a process of its own.
+type world struct {
+	dir  string
+	env  []string // of git and of the bot
+	sim  *slacksim.Server
+	base string // address of the local Slack
+	down atomic.Bool
+	stop func()
+
+	bot  *exec.Cmd
+	over chan error // what became of bot
+	addr string     // where it serves its health
+	log  string     // file with what it says on standard error
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+func (w *world) repo() string            { return w.path("countersign.git") }
+func (w *world) desired() string         { return w.path("desired.git") }
+
+// newWorld makes repositories and a workspace in dir. Nothing runs yet but Slack.
+func newWorld(dir, config, desired string) (*world, error) {
+	w := &world{dir: dir, log: filepath.Join(dir, "bot.log")}
+	w.env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(), "TZ=UTC", "LC_ALL=C.UTF-8",
+		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+		"GIT_AUTHOR_NAME=Olga Operator", "GIT_AUTHOR_EMAIL=olga@example.com",
+		"GIT_COMMITTER_NAME=Olga Operator", "GIT_COMMITTER_EMAIL=olga@example.com",
+	}
+	signer, _, err := gitstore.LoadOrCreateSigner(w.path("signing_key"))
+	if err != nil {
+		return nil, err
+	}
+	allowed := strings.TrimSpace(signer.AllowedSignersLine(botIdentity.Email)) + "\n"
+	if err := os.WriteFile(w.path("allowed_signers"), []byte(allowed), 0o644); err != nil {
+		return nil, err
+	}
+	config = strings.ReplaceAll(config, "DESIRED", w.desired())
+	if err := w.repository("desired", map[string]string{"access.yaml": desired}); err != nil {
+		return nil, err
+	}
+	if err := w.repository("countersign", map[string]string{"countersign.yaml": config, "allowed_signers": allowed}); err != nil {
+		return nil, err
+	}
+	return w, w.serveSlack()
+}
+
+// repository makes a bare repository and a clone of it, in which people work.
+func (w *world) repository(name string, files map[string]string) error {
+	if _, err := w.git(w.dir, "init", "-q", "--bare", "-b", "main", name+".git"); err != nil {
+		return err
+	}
+	if _, err := w.git(w.dir, "clone", "-q", name+".git", name); err != nil {
+		return err
+	}
+	for file, text := range files {
+		if err := os.WriteFile(filepath.Join(w.path(name), file), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	_, err := w.commit(name, "Begin")
+	return err
+}
+
+// commit commits everything in a clone and pushes it.
+func (w *world) commit(clone, subject string) (string, error) {
+	for _, args := range [][]string{{"add", "-A"}, {"commit", "-qm", subject}, {"push", "-q", "origin", "HEAD:main"}} {
+		if _, err := w.git(w.path(clone), args...); err != nil {
+			return "", err
+		}
+	}
+	return w.git(w.path(clone), "rev-parse", "HEAD")
+}
+
+// git runs the real git and returns what it printed, without the last line's end.
+func (w *world) git(dir string, args ...string) (string, error) {
+	cmd := exec.Command("git", args...)
+	cmd.Dir, cmd.Env = dir, w.env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("git %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimRight(string(out), "\n"), nil
+}
+
+// serveSlack serves the workspace. While it is down, every connection is cut.
+func (w *world) serveSlack() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	w.base = "http://" + l.Addr().String()
+	if w.sim, err = slacksim.New(slacksim.Config{World: slacksim.DefaultWorld(), BaseURL: w.base}); err != nil {
+		l.Close()
+		return err
+	}
+	slack := w.sim.Handler()
+	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.down.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		slack.ServeHTTP(rw, r)
+	})}
+	go func() { _ = srv.Serve(l) }() // ends with Close, and only then
+	w.stop = func() {
+		srv.Close()
+		w.sim.Close()
+	}
+	w.env = append(w.env, w.tokens()...)
+	return nil
+}
+
+func (w *world) tokens() []string {
+	app := slacksim.DefaultWorld().App
+	return []string{
+		"SLACK_BOT_TOKEN=" + app.BotToken, "SLACK_APP_TOKEN=" + app.AppToken, "SLACK_API_URL=" + w.base + "/api/",
+		"COUNTERSIGN_SIGNING_KEY_FILE=" + w.path("signing_key"),
+	}
+}
+
+// slackDown cuts Slack off, or brings it back.
+func (w *world) slackDown(down bool) error {
+	w.down.Store(down)
+	if down {
+		return w.sim.Fault(slacksim.Fault{Disconnect: "now"})
+	}
+	return nil
+}
+
+// close ends what runs, however the story ended.
+func (w *world) close() {
+	_ = w.kill()
+	w.stop()
+}
+
+// start starts the bot, with the environment env, and returns when it serves. The
+// error is what it said if it ended instead.
+func (w *world) start(env []string, flags ...string) error {
+	if w.bot != nil {
+		return errors.New("the bot runs already")
+	}
+	out, err := os.OpenFile(w.log, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	from, err := out.Seek(0, 2)
+	if err != nil {
+		return err
+	}
+	args := []string{"serve", "--repo", w.repo(), "--data-dir", w.path("data"), "--listen", "127.0.0.1:0", "--poll", "1s"}
+	cmd := exec.Command("countersign", append(args, flags...)...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, env, out, out
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	w.bot, w.over = cmd, make(chan error, 1)
+	go func(over chan error) { over <- cmd.Wait() }(w.over)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		said := w.said(from)
+		if _, rest, ok := strings.Cut(said, "msg=serving listen="); ok && strings.Contains(rest, " ") {
+			w.addr, _, _ = strings.Cut(rest, " ")
+			return nil
+		}
+		select {
+		case err := <-w.over:
+			w.bot = nil
+			return fmt.Errorf("serve ended with %v:\n%s", err, w.said(from))
+		default:
+		}
+	}
+	return fmt.Errorf("serve does not serve:\n%s", w.said(from))
+}
+
+// said is what the bot wrote to standard error from an offset on.
+func (w *world) said(from int64) string {
+	data, err := os.ReadFile(w.log)
+	if err != nil || int64(len(data)) < from {
+		return ""
+	}
+	return string(data[from:])
+}
+
+// end sends a signal and returns how the bot ended.
+func (w *world) end(sig os.Signal) error {
+	if w.bot == nil {
+		return errors.New("the bot does not run")
+	}
+	if err := w.bot.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case err := <-w.over:
+		w.bot = nil
+		return err
+	case <-time.After(patience):
+		return fmt.Errorf("the bot did not end within %v of %v", patience, sig)
+	}
+}
+
+// kill ends the bot as a power cut would.
+func (w *world) kill() error {
+	if w.bot == nil {
+		return nil
+	}
+	if err := w.end(os.Kill); err != nil {
+		if _, died := errors.AsType[*exec.ExitError](err); !died {
+			return err
+		}
+	}
+	return nil
+}
+
+// get asks the bot's own server.
+func (w *world) get(path string) (code int, body string, err error) {
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get("http://" + w.addr + path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	var b strings.Builder
+	if err := resp.Write(&b); err != nil {
+		return 0, "", err
+	}
+	_, body, _ = strings.Cut(b.String(), "\r\n\r\n")
+	return resp.StatusCode, body, nil
+}
+
+// isReady reports whether /readyz says so.
+func (w *world) isReady() bool {
+	code, _, err := w.get("/readyz")
+	return err == nil && code == http.StatusOK
+}
+
+// requests folds the log as it stands in the repository.
+func (w *world) requests() ([]access.Request, error) {
+	repo, err := gitstore.Open(context.Background(), w.repo())
+	if err != nil {
+		return nil, err
+	}
+	l, err := ledger.Open(context.Background(), readStore{repo, "audit"})
+	if err != nil {
+		return nil, err
+	}
+	return l.Requests(), nil
+}
+
+// request folds one of them; its status is empty where there is none.
+func (w *world) request(id string) access.Request {
+	all, err := w.requests()
+	if err != nil {
+		return access.Request{}
+	}
+	for _, r := range all {
+		if r.ID == id {
+			return r
+		}
+	}
+	return access.Request{}
+}
