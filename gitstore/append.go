@@ -110,9 +110,6 @@ func (l *Log) writeAll() {
 			}
 			close(q.done)
 		}
-		if err == nil {
-			_ = l.cfg.Repo.tidyLocked() // see tidy for why the error may go
-		}
 	}
 }
 
@@ -127,13 +124,14 @@ func (l *Log) writeTurn(turn []*request) error {
 		return err
 	}
 	defer lock.unlock()
-	for {
-		err := l.tryTurn(ctx, turn)
-		if !errors.Is(err, errMoved) {
-			return err
-		}
-		// git pushed to the branch between our look and our lock.
+	for err = errMoved; errors.Is(err, errMoved); {
+		// It moves when git pushes to the branch between our look and our lock.
+		err = l.tryTurn(ctx, turn)
 	}
+	if err == nil {
+		_ = l.cfg.Repo.tidy() // see there for why the error may go
+	}
+	return err
 }
 
 // tryTurn is one attempt, on the tip as it is now. The caller holds the write

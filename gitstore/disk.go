@@ -12,54 +12,78 @@ import (
 // needed.
 func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
 
+// disk makes files and names durable. Its zero value is ready for use; the
+// hooks are for tests.
+type disk struct {
+	// fault stands for a failing disk or a killed process: it is called with
+	// the name of each step of a write, and its error ends the step.
+	fault func(step string) error
+
+	// synced is called with each file or directory that was synced.
+	synced func(f *os.File)
+}
+
+// step says which step of a write comes next.
+func (d *disk) step(name string) error {
+	if d.fault == nil {
+		return nil
+	}
+	return d.fault(name)
+}
+
+func (d *disk) sync(f *os.File) error {
+	err := f.Sync()
+	if err == nil && d.synced != nil {
+		d.synced(f)
+	}
+	return err
+}
+
 // syncDir makes the names in a directory durable: those created, renamed and
 // removed. Without it a synced file may be gone after a power cut.
-func syncDir(dir string) error {
+func (d *disk) syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(d.sync(f), f.Close())
 }
 
 // syncTree makes every file and directory under root durable, and root's own
 // name in its parent.
-func syncTree(root string) error {
+func (d *disk) syncTree(root string) error {
 	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return syncDir(path) // fsync is the same call for files
+		return d.syncDir(path) // fsync is the same call for files
 	})
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(filepath.Clean(root)))
+	return d.syncDir(filepath.Dir(filepath.Clean(root)))
 }
 
-// makeDirs creates dir and its missing parents below base, durably.
-func makeDirs(base, dir string) error {
-	if dir == base {
-		return nil
-	}
-	err := os.Mkdir(dir, 0o777)
+// makeDirs creates a directory and its missing parents, durably.
+func (d *disk) makeDirs(dir string, mode fs.FileMode) error {
+	err := os.Mkdir(dir, mode)
 	switch {
 	case err == nil:
-		return syncDir(filepath.Dir(dir))
+		return d.syncDir(filepath.Dir(dir))
 	case errors.Is(err, fs.ErrExist):
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if err := makeDirs(base, filepath.Dir(dir)); err != nil {
+	if err := d.makeDirs(filepath.Dir(dir), mode); err != nil {
 		return err
 	}
-	return makeDirs(base, dir)
+	return d.makeDirs(dir, mode)
 }
 
 // writeTemp writes data to a new file in dir and syncs it. The caller renames
 // or removes it.
-func writeTemp(dir, pattern string, mode fs.FileMode, data ...[]byte) (path string, err error) {
+func (d *disk) writeTemp(dir, pattern string, mode fs.FileMode, data ...[]byte) (path string, err error) {
 	f, err := os.CreateTemp(dir, pattern)
 	if err != nil {
 		return "", err
@@ -70,13 +94,13 @@ func writeTemp(dir, pattern string, mode fs.FileMode, data ...[]byte) (path stri
 			os.Remove(f.Name())
 		}
 	}()
-	for _, d := range data {
-		if _, err := f.Write(d); err != nil {
+	for _, part := range data {
+		if _, err := f.Write(part); err != nil {
 			return "", err
 		}
 	}
 	if err := f.Chmod(mode); err != nil {
 		return "", err
 	}
-	return f.Name(), f.Sync()
+	return f.Name(), d.sync(f)
 }

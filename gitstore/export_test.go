@@ -1,8 +1,10 @@
 package gitstore
 
+import "os"
+
 // SetFault calls f with the name of each step that touches the disk; an error
 // of f ends the step.
-func SetFault(r *Repo, f func(step string) error) { r.fault = f }
+func SetFault(r *Repo, f func(step string) error) { r.disk.fault = f }
 
 // Steps are the steps of a durable write, in order.
 func Steps() []string {
@@ -15,12 +17,12 @@ func Steps() []string {
 // Packs returns how many packs a repository's readers know.
 func Packs(r *Repo) int { return len(*r.objects.packs.Load()) }
 
-// Tidy merges packs as a writer does.
-func Tidy(r *Repo) error { return r.tidyLocked() }
-
 // Waiting returns how many batches wait for a writer.
 func Waiting(l *Log) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.queue)
 }
+
+// OnSync calls f with each file or directory that was synced.
+func OnSync(r *Repo, f func(*os.File)) { r.disk.synced = f }

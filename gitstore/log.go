@@ -218,19 +218,19 @@ func (l *Log) mark() error {
 		return nil
 	}
 	dir := filepath.Dir(marker)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := l.cfg.Repo.disk.makeDirs(dir, 0o777); err != nil {
 		return fmt.Errorf("write marker: %w", err)
 	}
 	text := fmt.Sprintf("The branch %s of %s was seen on %s, at commit %s.\n",
 		l.cfg.Branch, l.cfg.Repo.path, l.cfg.Now().UTC().Format(time.DateOnly), l.tip)
-	tmp, err := writeTemp(dir, ".marker-", 0o644, []byte(text))
+	tmp, err := l.cfg.Repo.disk.writeTemp(dir, ".marker-", 0o644, []byte(text))
 	if err != nil {
 		return fmt.Errorf("write marker: %w", err)
 	}
 	if err := os.Rename(tmp, marker); err != nil {
 		return fmt.Errorf("write marker: %w", errors.Join(err, os.Remove(tmp)))
 	}
-	return syncDir(dir)
+	return l.cfg.Repo.disk.syncDir(dir)
 }
 
 // Head returns the id of the newest commit known to be durable. Commits of
@@ -291,7 +291,7 @@ func (l *Log) follow(ctx context.Context, known plumbing.Hash) (plumbing.Hash, e
 	}
 	// Its writer may not have come to this yet, and what is read here may be
 	// acted upon. The directory is missing where all its refs are packed.
-	err = syncDir(filepath.Dir(r.refFile(l.ref)))
+	err = r.disk.syncDir(filepath.Dir(r.refFile(l.ref)))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

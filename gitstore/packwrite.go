@@ -155,21 +155,21 @@ func (r *Repo) publish(w *packWriter) (path string, err error) {
 		return "", fmt.Errorf("build pack: %w", err)
 	}
 	dir := r.objects.packDir()
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := r.disk.makeDirs(dir, 0o777); err != nil {
 		return "", fmt.Errorf("write pack: %w", err)
 	}
-	if err := r.step("pack write"); err != nil {
+	if err := r.disk.step("pack write"); err != nil {
 		return "", fmt.Errorf("write pack: %w", err)
 	}
-	tmpPack, err := writeTemp(dir, tempPrefix, 0o444, head, body)
+	tmpPack, err := r.disk.writeTemp(dir, tempPrefix, 0o444, head, body)
 	if err != nil {
 		return "", fmt.Errorf("write pack: %w", err)
 	}
 	defer removeOnError(&err, tmpPack)
-	if err := r.step("index write"); err != nil {
+	if err := r.disk.step("index write"); err != nil {
 		return "", fmt.Errorf("write pack index: %w", err)
 	}
-	tmpIdx, err := writeTemp(dir, tempPrefix, 0o444, index)
+	tmpIdx, err := r.disk.writeTemp(dir, tempPrefix, 0o444, index)
 	if err != nil {
 		return "", fmt.Errorf("write pack index: %w", err)
 	}
@@ -189,22 +189,22 @@ func (r *Repo) publish(w *packWriter) (path string, err error) {
 // renamePack gives pack and index their names, the pack first: git looks for
 // indexes and then expects their packs.
 func (r *Repo) renamePack(tmpPack, tmpIdx, name string) error {
-	if err := r.step("pack rename"); err != nil {
+	if err := r.disk.step("pack rename"); err != nil {
 		return err
 	}
 	if err := os.Rename(tmpPack, name+".pack"); err != nil {
 		return err
 	}
-	if err := r.step("index rename"); err != nil {
+	if err := r.disk.step("index rename"); err != nil {
 		return err
 	}
 	if err := os.Rename(tmpIdx, name+".idx"); err != nil {
 		return err
 	}
-	if err := r.step("pack directory sync"); err != nil {
+	if err := r.disk.step("pack directory sync"); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(name))
+	return r.disk.syncDir(filepath.Dir(name))
 }
 
 // removeOnError removes a temporary file after a failure. If even that fails,

@@ -38,7 +38,7 @@ type writeLock struct{ file *os.File }
 // of this package is at work in the repository, and that all leftovers of such
 // writers may go: without a guess by age.
 func (r *Repo) lock(ctx context.Context) (*writeLock, error) {
-	if err := makeDirs(r.dir, r.privateDir()); err != nil {
+	if err := r.disk.makeDirs(r.privateDir(), 0o777); err != nil {
 		return nil, fmt.Errorf("lock repository: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(r.privateDir(), "lock"), os.O_CREATE|os.O_RDWR, 0o666)
@@ -148,27 +148,32 @@ func (r *Repo) breakOwnLocks(temps []string) error {
 // ref could become an empty file.
 func (r *Repo) updateRef(ctx context.Context, ref string, old, new plumbing.Hash) error {
 	file := r.refFile(ref)
-	if err := makeDirs(r.dir, filepath.Dir(file)); err != nil {
+	if err := r.disk.makeDirs(filepath.Dir(file), 0o777); err != nil {
 		return fmt.Errorf("update %s: %w", ref, err)
 	}
-	if err := r.step("ref write"); err != nil {
+	if err := r.disk.step("ref write"); err != nil {
 		return fmt.Errorf("update %s: %w", ref, err)
 	}
-	tmp, err := writeTemp(r.privateDir(), tempRef, 0o644, []byte(new.String()+"\n"))
+	tmp, err := r.disk.writeTemp(r.privateDir(), tempRef, 0o644, []byte(new.String()+"\n"))
 	if err != nil {
 		return fmt.Errorf("update %s: %w", ref, err)
 	}
 	defer os.Remove(tmp)
+	// The lock must not outlive the name that shows whose it is, not even in a
+	// power cut.
+	if err := r.disk.syncDir(r.privateDir()); err != nil {
+		return fmt.Errorf("update %s: %w", ref, err)
+	}
 	if err := r.lockRef(ctx, ref, tmp); err != nil {
 		return fmt.Errorf("update %s: %w", ref, err)
 	}
 	if err := r.replaceRef(ref, old); err != nil {
 		return fmt.Errorf("update %s: %w", ref, err)
 	}
-	if err := r.step("ref directory sync"); err != nil {
+	if err := r.disk.step("ref directory sync"); err != nil {
 		return fmt.Errorf("update %s: %w: %w", ref, ErrUncertain, err)
 	}
-	if err := syncDir(filepath.Dir(file)); err != nil {
+	if err := r.disk.syncDir(filepath.Dir(file)); err != nil {
 		return fmt.Errorf("update %s: %w: %w", ref, ErrUncertain, err)
 	}
 	return nil
@@ -177,7 +182,7 @@ func (r *Repo) updateRef(ctx context.Context, ref string, old, new plumbing.Hash
 // lockRef makes <ref>.lock a name of tmp. Where the lock exists it belongs to
 // git, which is given time to finish.
 func (r *Repo) lockRef(ctx context.Context, ref, tmp string) error {
-	if err := r.step("ref lock"); err != nil {
+	if err := r.disk.step("ref lock"); err != nil {
 		return err
 	}
 	lock := r.refFile(ref) + ".lock"
@@ -210,7 +215,7 @@ func (r *Repo) replaceRef(ref string, old plumbing.Hash) (err error) {
 	if err := r.compareRef(ref, old); err != nil {
 		return err
 	}
-	if err := r.step("ref rename"); err != nil {
+	if err := r.disk.step("ref rename"); err != nil {
 		return err
 	}
 	// An empty directory in the ref's place is left over from refs that were

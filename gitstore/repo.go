@@ -27,11 +27,7 @@ type Repo struct {
 	objects *objectStore
 
 	recovered atomic.Bool // temporary packs of dead writers were removed
-
-	// fault stands for a failing disk or a killed process in tests: it is
-	// called with the name of each step that touches the disk, and its error
-	// ends the step. It is nil outside of tests.
-	fault func(step string) error
+	disk      disk
 }
 
 // Open opens the repository at path: a bare repository, the top of a work
@@ -77,7 +73,7 @@ func Init(ctx context.Context, path string) (*Repo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create repository %s: %w", path, err)
 	}
-	if err := syncTree(path); err != nil {
+	if err := new(disk).syncTree(path); err != nil {
 		return nil, fmt.Errorf("create repository %s: %w", path, err)
 	}
 	return Open(ctx, path)
@@ -85,14 +81,6 @@ func Init(ctx context.Context, path string) (*Repo, error) {
 
 // Path returns the path under which the repository was opened.
 func (r *Repo) Path() string { return r.path }
-
-// step runs the test's fault hook.
-func (r *Repo) step(name string) error {
-	if r.fault == nil {
-		return nil
-	}
-	return r.fault(name)
-}
 
 // findGitDir returns the common git directory of what lies at path.
 func findGitDir(path string) (string, error) {

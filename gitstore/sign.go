@@ -74,11 +74,12 @@ func createKey(path string) error {
 	if err != nil {
 		return err
 	}
+	var d disk
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := d.makeDirs(dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := writeTemp(dir, ".signing-key-", 0o600, pem.EncodeToMemory(block))
+	tmp, err := d.writeTemp(dir, ".signing-key-", 0o600, pem.EncodeToMemory(block))
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func createKey(path string) error {
 	if err := os.Link(tmp, path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return d.syncDir(dir)
 }
 
 // Sign returns an armored SSH signature of payload for the namespace "git".

@@ -2,7 +2,6 @@ package gitstore
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -28,7 +27,9 @@ const (
 )
 
 // tidy merges small packs where there are too many. The caller holds the
-// write lock.
+// write lock, and answers whom it has to answer afterwards: so nothing happens
+// in a repository behind the back of those who have done with it, who may be
+// about to run git.
 //
 // The old packs are removed only after the new one is durable, in the order in
 // which git does it, and those who have them open can read on. Only packs of
@@ -72,10 +73,15 @@ func (r *Repo) tidy() error {
 		return nil // both are there now, which does no harm; git removes one
 	}
 	for _, p := range merged {
-		if p.path != name {
-			if err := p.remove(); err != nil {
-				return fmt.Errorf("merge packs: %w", err)
-			}
+		if p.path == name {
+			continue
+		}
+		err := r.disk.step("pack remove")
+		if err == nil {
+			err = p.remove()
+		}
+		if err != nil {
+			return fmt.Errorf("merge packs: %w", err)
 		}
 	}
 	_, err = r.objects.rescan()
@@ -92,20 +98,6 @@ func (r *Repo) gitPacks() bool {
 		}
 	}
 	return false
-}
-
-// tidyLocked is tidy for a caller without the write lock, which is taken only
-// where there is something to do.
-func (r *Repo) tidyLocked() error {
-	if len(r.objects.tidyGroup()) < tidyCount {
-		return nil
-	}
-	lock, err := r.lock(context.Background())
-	if err != nil {
-		return err
-	}
-	defer lock.unlock()
-	return r.tidy()
 }
 
 // tidyGroup returns the packs of the smallest class that has enough of them.
