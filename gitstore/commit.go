@@ -151,7 +151,6 @@ func parseCommit(id plumbing.Hash, raw []byte) (*commit, error) {
 		head = bytes.TrimSuffix(raw, []byte("\n"))
 	}
 	c.message = string(message)
-	signatures := 0
 	for _, h := range splitHeaders(head) {
 		err := error(nil)
 		switch h.key {
@@ -164,19 +163,12 @@ func parseCommit(id plumbing.Hash, raw []byte) (*commit, error) {
 		case "committer":
 			c.committer, err = parseStamp(h.value)
 		case "gpgsig":
-			signatures++
 			c.signature = []byte(h.value + "\n")
 			c.payload = append(append([]byte(nil), raw[:h.start]...), raw[h.end:]...)
-		case "gpgsig-sha256":
-			signatures++
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: commit %s: %w", ErrCorrupt, id, err)
 		}
-	}
-	if signatures > 1 {
-		// Which of several signatures counts is a matter of opinion.
-		c.payload = nil
 	}
 	if c.tree.IsZero() || c.committer.who.Email == "" && c.committer.when.IsZero() {
 		return nil, fmt.Errorf("%w: commit %s lacks a tree or a committer", ErrCorrupt, id)

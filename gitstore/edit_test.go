@@ -92,6 +92,11 @@ func TestEditUnchanged(t *testing.T) {
 	if err != nil || got == head {
 		t.Errorf("emptied: %s, %v, want a commit", got, err)
 	}
+	// So is a new file without bytes.
+	again, err := r.Edit(context.Background(), editOf("b"), to(""))
+	if err != nil || again == got {
+		t.Errorf("new empty file: %s, %v, want a commit", again, err)
+	}
 	errOwn := errors.New("no thanks")
 	_, err = r.Edit(context.Background(), editOf("a"), func([]byte) ([]byte, error) { return nil, errOwn })
 	if err != errOwn {

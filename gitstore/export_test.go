@@ -26,3 +26,14 @@ func Waiting(l *Log) int {
 
 // OnSync calls f with each file or directory that was synced.
 func OnSync(r *Repo, f func(*os.File)) { r.disk.synced = f }
+
+// TreesInMemory returns how many directories the writer keeps.
+func TreesInMemory(l *Log) int { return countTrees(l.root) }
+
+func countTrees(t *tree) int {
+	n := 1
+	for _, k := range t.kids {
+		n += countTrees(k)
+	}
+	return n
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 )
 
 // unpackObjects turns a pack into loose objects.
@@ -24,4 +26,13 @@ func unpackObjects(dir, pack string) error {
 func sshKeygen(args ...string) (string, error) {
 	out, err := exec.Command("ssh-keygen", args...).CombinedOutput()
 	return string(out), err
+}
+
+// packObjects packs some objects with deltas and returns the pack's path.
+func packObjects(dir string, ids []string) (string, error) {
+	base := filepath.Join(dir, "objects/pack/pack")
+	cmd := exec.Command("git", "pack-objects", "--quiet", base)
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(strings.Join(ids, "\n")+"\n")
+	out, err := cmd.Output()
+	return base + "-" + strings.TrimSpace(string(out)) + ".pack", err
 }

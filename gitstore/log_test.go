@@ -126,12 +126,15 @@ func TestAppendConflict(t *testing.T) {
 	mustAppend(t, l, batch(1, 0, 2))
 	taken := batch(1, 1, 1)
 	taken.Have = 2
+	late := batch(1, 2, 1)
+	late.Have = 1
 	for name, b := range map[string]gitstore.Batch{
 		"nothing expected":  batch(1, 0, 1),
 		"too few expected":  batch(1, 1, 1),
 		"too many expected": batch(1, 3, 1),
 		"no such directory": batch(2, 1, 1),
 		"file exists":       taken,
+		"new file, too few": late,
 	} {
 		head := l.Head()
 		if _, err := l.Append(context.Background(), b); !errors.Is(err, gitstore.ErrConflict) {
@@ -142,4 +145,17 @@ func TestAppendConflict(t *testing.T) {
 		}
 	}
 	mustAppend(t, l, batch(1, 2, 1))
+}
+
+// TestAppendForgetsTrees appends on many days: only the way to the newest
+// entry stays in memory.
+func TestAppendForgetsTrees(t *testing.T) {
+	l := openLog(t, gitstoretest.Upstream(t), nil)
+	for day := range 20 {
+		mustAppend(t, l, batch(200*day, 0, 1))
+		mustAppend(t, l, batch(200*day, 1, 1))
+	}
+	if got := gitstore.TreesInMemory(l); got != 6 {
+		t.Errorf("%d trees in memory, want 6: the top, requests, year, month, day, request", got)
+	}
 }

@@ -155,9 +155,6 @@ func (d *differ) descend(before, after plumbing.Hash) (string, treeEntry, error)
 		return "", treeEntry{}, err
 	}
 	if !is.isDir() {
-		if was.name != "" {
-			return "", treeEntry{}, fmt.Errorf("%w: it changes %s", errNotAdded, is.name)
-		}
 		return is.name, is, nil
 	}
 	rest, e, err := d.descend(was.id, is.id)

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/zlib"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -184,6 +186,15 @@ func TestVerifyFindsTampering(t *testing.T) {
 		{"time changed", func(t *testing.T, w *forger) { w.rewriteHead(" +0000\ngpgsig", " +0100\ngpgsig") }, "not good"},
 		{"second signature", func(t *testing.T, w *forger) { w.rewriteHead("\ngpgsig ", "\ngpgsig-sha256 x\ngpgsig ") }, "not good"},
 		{"odd header", func(t *testing.T, w *forger) { w.rewriteHead("\ngpgsig ", "\nencoding latin1\ngpgsig ") }, "not in the form"},
+		{"tree out of order", func(t *testing.T, w *forger) {
+			w.commitTree(func(root, fresh string) string { return "40000 reviews\x00" + fresh + root })
+		}, "out of order"},
+		{"name twice", func(t *testing.T, w *forger) {
+			w.commitTree(func(root, fresh string) string { return root + "40000 requests\x00" + fresh })
+		}, "twice"},
+		{"mode in another spelling", func(t *testing.T, w *forger) {
+			w.commitTree(func(root, fresh string) string { return root + "040000 reviews\x00" + fresh })
+		}, "not in git's form"},
 		{"second beginning", func(t *testing.T, w *forger) {
 			w.git("checkout", "--quiet", "--orphan", "anew")
 			w.git("rm", "--quiet", "-r", "--cached", "requests")
@@ -264,6 +275,29 @@ func (w *forger) write(path, text string) {
 func (w *forger) commit(options ...string) {
 	w.t.Helper()
 	w.git(append([]string{"commit", "--quiet", "--message", "forged"}, options...)...)
+}
+
+// commitTree commits a top tree that git would not write: build makes its
+// bytes from those it has now and from the 20-byte id of a tree with one file.
+func (w *forger) commitTree(build func(root, fresh string) string) {
+	w.t.Helper()
+	w.write("reviews/a", "x")
+	fresh, err := hex.DecodeString(w.git("rev-parse", w.git("write-tree")+":reviews"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cmd := exec.Command("git", "cat-file", "tree", "HEAD^{tree}")
+	cmd.Dir = w.dir
+	root, err := cmd.Output()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	file := filepath.Join(w.t.TempDir(), "tree")
+	if err := os.WriteFile(file, []byte(build(string(root), string(fresh))), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	tree := w.git("hash-object", "-t", "tree", "-w", "--literally", file)
+	w.git("update-ref", "refs/heads/audit", w.git("commit-tree", "-S", "-p", "HEAD", "-m", "forged", tree))
 }
 
 // rewriteHead replaces a text in the bytes of the newest commit and makes the
