@@ -25,11 +25,18 @@ var verbs = map[string]string{
 // event applied. Nothing in it was typed by a person: addresses come from
 // Slack, names of resources from the configuration, and both are checked.
 func message(r access.Request, e access.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s → %s%s%s\n\n", verbs[e.Body.Kind()], r.ID, local(r.Principal), resource(r.Resource), detail(r, e), by(e))
+	subject := fmt.Sprintf("%s %s: %s → %s%s%s", verbs[e.Body.Kind()], r.ID, local(r.Principal), resource(r.Resource), detail(r, e), by(e))
+	return subject + "\n\n" + strings.Join(Trailers(r, e), "\n") + "\n"
+}
+
+// Trailers are the machine-readable lines that end the commit message of an
+// event: what stands in the file, for those who read only the messages. r is the
+// request with the event applied.
+func Trailers(r access.Request, e access.Event) []string {
+	var lines []string
 	trailer := func(key, value string, ok bool) {
 		if ok && value != "" {
-			fmt.Fprintf(&b, "%s: %s\n", key, value)
+			lines = append(lines, key+": "+value)
 		}
 	}
 	trailer("Request-Id", r.ID, true)
@@ -43,7 +50,7 @@ func message(r access.Request, e access.Event) string {
 		trailer("Expires-At", r.Expires().Format(time.RFC3339), true)
 	}
 	trailer("Config-Commit", e.Config, plainID.MatchString(e.Config))
-	return b.String()
+	return lines
 }
 
 var (

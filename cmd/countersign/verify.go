@@ -65,6 +65,7 @@ type verification struct {
 	result   verified
 	rules    map[string]*access.Rules
 	requests map[string]access.Request
+	broken   map[string]bool // requests of which an event does not fold: what follows cannot be judged
 	source   *gitstore.Repo
 }
 
@@ -86,7 +87,8 @@ type problem struct {
 }
 
 func (v *verification) found(commit, path, format string, args ...any) {
-	v.result.Problems = append(v.result.Problems, problem{commit, path, fmt.Sprintf(format, args...)})
+	text := strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ") // one line, whatever stood in the file
+	v.result.Problems = append(v.result.Problems, problem{commit, path, text})
 }
 
 func (v *verification) run(ctx context.Context) error {
@@ -104,7 +106,7 @@ func (v *verification) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.rules, v.requests = map[string]*access.Rules{}, map[string]access.Request{}
+	v.rules, v.requests, v.broken = map[string]*access.Rules{}, map[string]access.Request{}, map[string]bool{}
 	v.result.Problems = []problem{}
 	report, problems, err := gitstore.Verify(ctx, repo, v.ref, keys, func(e gitstore.Entry, _ gitstore.CommitInfo) error {
 		v.entry(ctx, e)
@@ -150,14 +152,20 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 	if errors.Is(err, ledger.ErrNoEvent) {
 		return
 	}
+	of := path.Base(path.Dir(x.Path))
+	if v.broken[of] {
+		return
+	}
 	if err != nil {
-		v.found(x.Commit, x.Path, "%v", err)
+		v.broken[of] = true
+		v.found(x.Commit, x.Path, "%v (nothing that follows in this request can be judged)", err)
 		return
 	}
 	before := v.requests[e.Request]
 	after, err := access.Apply(before, e)
 	if err != nil {
-		v.found(x.Commit, x.Path, "does not fold: %v", err)
+		v.broken[of] = true
+		v.found(x.Commit, x.Path, "does not fold: %v (nothing that follows in this request can be judged)", err)
 		return
 	}
 	if !strings.HasPrefix(path.Base(x.Path), fmt.Sprintf("%04d-", after.Seq)) {
@@ -166,7 +174,16 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 	if err := access.Justify(before, e, v.at(ctx, e.Config), v.at(ctx, after.FiledUnder)); err != nil {
 		v.found(x.Commit, x.Path, "not justified: %v", err)
 	}
+	if want := strings.Join(ledger.Trailers(after, e), "\n"); trailers(x.Message) != want {
+		v.found(x.Commit, x.Path, "the commit message says something else than the file")
+	}
 	v.requests[e.Request] = after
+}
+
+// trailers are the last paragraph of a commit message.
+func trailers(message string) string {
+	message = strings.TrimRight(message, "\n")
+	return message[strings.LastIndex(message, "\n\n")+len("\n\n"):]
 }
 
 func (v *verification) at(ctx context.Context, commit string) *access.Rules {
