@@ -27,7 +27,9 @@ type Facts struct {
 	// as asked at this moment. What could not be asked is not there.
 	Members map[string][]Person
 
-	anytime bool // policies take part whatever the hour: for what is shown, not decided
+	// Anytime lets policies take part whatever the hour: for what is shown or
+	// foretold, never for what is decided.
+	Anytime bool
 }
 
 // Decide settles what an action does to a request: the events to record, none

@@ -91,7 +91,7 @@ func (r *Rules) Limit(res Resource) time.Duration {
 // presets within the limit, the requested duration even where it is no preset,
 // and the limit itself where no preset fits.
 func Options(r Request, today, filed *Rules) []time.Duration {
-	limit, err := Facts{Rules: today, Filed: filed, anytime: true}.limit(r)
+	limit, err := Facts{Rules: today, Filed: filed, Anytime: true}.limit(r)
 	if err != nil || limit <= 0 {
 		return nil
 	}

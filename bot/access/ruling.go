@@ -25,7 +25,7 @@ type ruling struct {
 // same for every resource.
 func (f Facts) asks(r *Rules, principal Person) (sure, perhaps []Policy) {
 	for _, p := range r.policies() {
-		if p.Disabled || !f.anytime && !p.Terms.Hours.at(f.Now) {
+		if p.Disabled || !f.Anytime && !p.Terms.Hours.at(f.Now) {
 			continue
 		}
 		switch f.about(r, p.Requestor, principal) {
