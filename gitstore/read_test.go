@@ -76,6 +76,7 @@ func TestResolve(t *testing.T) {
 		for ref, want := range map[string]string{
 			"main": second, "HEAD": second, "audit": first, "refs/heads/main": second,
 			"refs/tags/v1": second, "refs/remotes/origin/audit": first, "refs/remotes/origin/HEAD": second,
+			"origin/audit": first, "origin/main": second,
 			first: first,
 		} {
 			got, err := r.Resolve(ctx, ref)
@@ -83,7 +84,7 @@ func TestResolve(t *testing.T) {
 				t.Errorf("packed %v: %s is %s, %v, want %s", packed, ref, got, err, want)
 			}
 		}
-		for _, ref := range []string{"nope", "", "../HEAD", "refs/heads/audit", "refs/heads", "heads", blob, strings.Repeat("0", 40), "objects", "config"} {
+		for _, ref := range []string{"nope", "origin/nope", "origin", "", "../HEAD", "refs/heads/audit", "refs/heads", "heads", blob, strings.Repeat("0", 40), "objects", "config"} {
 			if got, err := r.Resolve(ctx, ref); !errors.Is(err, gitstore.ErrNotFound) {
 				t.Errorf("packed %v: %q is %s, %v, want ErrNotFound", packed, ref, got, err)
 			}

@@ -141,8 +141,8 @@ func (r *Repo) allRefs() (map[string]plumbing.Hash, error) {
 }
 
 // Resolve returns the id of the commit that ref names: a branch ("audit"), a
-// branch of the remote "origin" where there is no local one of that name, a
-// full name ("refs/tags/v1", "HEAD"), or a commit id of 40 digits. Annotated
+// branch of the remote "origin" where there is no local one of that name (also
+// written "origin/audit"), a full name ("refs/tags/v1", "HEAD"), or a commit id of 40 digits. Annotated
 // tags are followed. It fails with ErrNotFound.
 func (r *Repo) Resolve(ctx context.Context, ref string) (string, error) {
 	if err := ctx.Err(); err != nil {
@@ -158,6 +158,8 @@ func (r *Repo) Resolve(ctx context.Context, ref string) (string, error) {
 func (r *Repo) resolve(ref string) (plumbing.Hash, error) {
 	candidates := []string{"refs/heads/" + ref, "refs/remotes/origin/" + ref}
 	switch {
+	case strings.HasPrefix(ref, "origin/"):
+		candidates = append(candidates, "refs/remotes/"+ref)
 	case ref == "HEAD":
 		candidates = []string{ref}
 	case strings.HasPrefix(ref, "refs/"):

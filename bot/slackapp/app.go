@@ -72,6 +72,8 @@ type App struct {
 	mu     sync.Mutex
 	bot    identity // guarded by mu; zero until auth.test answered
 	broken error    // guarded by mu; what makes the app useless until an operator acts
+
+	delivered map[string]bool // guarded by mu; ids of commands and clicks, as far back as memory serves
 }
 
 // identity is who the bot is, as auth.test says.
@@ -87,7 +89,7 @@ func New(cfg Config) (*App, error) {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = &http.Client{Timeout: 30 * time.Second}
 	}
-	a := &App{cfg: cfg, log: cfg.Logger, stats: newCounters(), rendered: newSeen(), homes: newHomes(), started: time.Now()}
+	a := &App{cfg: cfg, log: cfg.Logger, stats: newCounters(), rendered: newSeen(), homes: newHomes(), started: time.Now(), delivered: map[string]bool{}}
 	a.web = newWeb(cfg, a.stats)
 	a.people = newDirectory(a.web)
 	a.group = &group{app: a, wake: make(chan struct{}, 1)}

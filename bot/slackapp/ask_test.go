@@ -65,6 +65,7 @@ func TestIncompleteCommandOpensTheFormPrefilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.eventually("the lookup", func() bool { return s.asked("users.info", c.value) })
+			time.Sleep(300 * time.Millisecond) // until the app has read the answer
 		}
 		problems, err := alice.Submit(v.ID(), in)
 		if err != nil || !strings.Contains(problems[c.problem], c.text) {

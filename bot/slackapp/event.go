@@ -19,8 +19,9 @@ func (a *App) event(p payload) (string, func(context.Context)) {
 			a.publishHome(user)
 		}
 	case "user_change":
-		a.people.changed(ev.at("user"))
-		wake(a.group.wake)
+		if a.people.changed(ev.at("user")) {
+			wake(a.group.wake)
+		}
 	case "channel_shared", "channel_unshared", "channel_id_changed", "member_joined_channel", "member_left_channel", "channel_archive", "channel_unarchive":
 		a.channelEvent(ev)
 	case "subteam_updated", "subteam_members_changed":

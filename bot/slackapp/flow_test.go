@@ -44,7 +44,7 @@ func TestRequestToEnd(t *testing.T) {
 	if !dm.HasAction("give_back") || !dm.HasAction("extend") {
 		t.Errorf("the direct message is %s", textOf(dm.Blocks))
 	}
-	post, _ := s.request(r.ID).Post(access.NoticeApproved, r.Requestor)
+	post := s.posted(r.ID, access.NoticeApproved, r.Requestor)
 	s.clickIn("alice", post.Channel, dm, "give_back")
 	s.eventually("the end to be intended", func() bool { return s.request(r.ID).Ending != nil })
 	s.book.must(t, access.Finish{Request: r.ID})
@@ -139,7 +139,7 @@ func TestExtension(t *testing.T) {
 	s.status(r.ID, access.Approved)
 	s.book.grant(t, r.ID)
 	dm := s.written("alice", "is live until")
-	post, _ := s.request(r.ID).Post(access.NoticeApproved, r.Requestor)
+	post := s.posted(r.ID, access.NoticeApproved, r.Requestor)
 	extend := func(by string) map[string]string {
 		t.Helper()
 		s.clickIn("alice", post.Channel, dm, "extend")

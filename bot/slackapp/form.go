@@ -28,6 +28,10 @@ type wish struct {
 // good for three seconds only. Who opens it is looked up meanwhile, so that the
 // submission needs no network.
 func (a *App) openForm(ctx context.Context, trigger string, to reply, w wish) {
+	if me, known := a.people.recall(to.user); known && me.Barred != "" {
+		a.tell(ctx, to, say(me.Barred))
+		return
+	}
 	if w.user == "" {
 		w.user = to.user
 	}

@@ -16,7 +16,7 @@ func noticeMessage(r access.Request, notice string, to access.Person) message {
 	text := noticeText(r, kind, notice, to)
 	m := message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}
 	if reason := noticeReason(r, kind); reason != "" {
-		m.Blocks = append(m.Blocks, quote("Reason given", reason, r.ID, 1500))
+		m.Blocks = append(m.Blocks, quote(closingLabel(r), reason, r.ID, 1500))
 	}
 	if e := noticeControls(r, kind, to); len(e) > 0 {
 		m.Blocks = append(m.Blocks, slack.NewActionBlock(blockAccess, e...))

@@ -114,12 +114,22 @@ func barred(user payload, team, enterprise string) string {
 	return ""
 }
 
-// changed takes a user_change event: it is newer than what is kept.
-func (d *directory) changed(user payload) {
+// changed takes a user_change event: it is newer than what is kept. It reports
+// whether somebody who was looked up by address is concerned. Slack sends these
+// events for every new status of anybody.
+func (d *directory) changed(user payload) bool {
+	id, email := user.str("id"), strings.ToLower(user.str("profile", "email"))
 	d.mu.Lock()
-	delete(d.people, user.str("id"))
-	clear(d.addresses)
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	delete(d.people, id)
+	concerned := false
+	for address, e := range d.addresses {
+		if address == email || e.user == id {
+			delete(d.addresses, address)
+			concerned = true
+		}
+	}
+	return concerned
 }
 
 // forgetAddresses makes the next lookups by address ask again.

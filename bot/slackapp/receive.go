@@ -31,6 +31,10 @@ const busy = "Countersign has too much to do right now, and nothing happened. Pl
 
 func (a *App) receiveCommand(l *link, e envelope, since time.Time) {
 	c := slashOf(e.payload)
+	if !a.first(c.id()) {
+		l.ack(e.id, nil, since)
+		return
+	}
 	if a.jobs.add("user "+c.user, func(ctx context.Context) { a.command(ctx, c) }) {
 		l.ack(e.id, nil, since)
 		return
@@ -46,7 +50,7 @@ func (a *App) receiveInteraction(l *link, e envelope, since time.Time) {
 	case "view_submission":
 		answer, job := a.submitted(p)
 		if l.ack(e.id, answer, since); job != nil {
-			a.jobs.add("user "+p.str("user", "id"), job)
+			a.enqueue("user "+p.str("user", "id"), reply{user: p.str("user", "id")}, job)
 		}
 	case "block_actions":
 		l.ack(e.id, nil, since)
@@ -56,7 +60,9 @@ func (a *App) receiveInteraction(l *link, e envelope, since time.Time) {
 	case "shortcut":
 		l.ack(e.id, nil, since)
 		s := shortcutOf(p)
-		a.jobs.add("user "+s.user, func(ctx context.Context) { a.shortcut(ctx, s) })
+		if a.first(eventID("shortcut", s.trigger)) {
+			a.enqueue("user "+s.user, reply{user: s.user}, func(ctx context.Context) { a.shortcut(ctx, s) })
+		}
 	default:
 		l.ack(e.id, nil, since)
 	}
@@ -68,7 +74,33 @@ func (a *App) receiveClick(c click) {
 	if c.request != "" {
 		key = "request " + c.request
 	}
-	a.jobs.add(key, func(ctx context.Context) { a.clicked(ctx, c) })
+	if a.first(c.id) {
+		a.enqueue(key, c.reply(), func(ctx context.Context) { a.clicked(ctx, c) })
+	}
+}
+
+// enqueue takes a job that is acknowledged already. If there are too many, the
+// person is told that nothing happens.
+func (a *App) enqueue(key string, to reply, job func(context.Context)) {
+	if !a.jobs.add(key, job) {
+		go a.tell(context.Background(), to, say(busy))
+	}
+}
+
+// first reports whether a delivery was not seen before by this process. The log
+// knows what was recorded; but a form would be opened twice, and an answer given
+// twice.
+func (a *App) first(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.delivered[id] {
+		return false
+	}
+	if len(a.delivered) >= 5000 {
+		clear(a.delivered)
+	}
+	a.delivered[id] = true
+	return true
 }
 
 // receiveEvent queues an event. One that cannot be queued is not acknowledged:

@@ -19,7 +19,7 @@ func approvalMessage(r access.Request, c access.Controls, approvers, dashboard s
 	}
 	m.Blocks = append(m.Blocks, section(mrkdwn(strings.Join(status(r, approvers), "\n"))))
 	if text := closing(r); text != "" {
-		m.Blocks = append(m.Blocks, quote("Reason given", text, r.ID, 800))
+		m.Blocks = append(m.Blocks, quote(closingLabel(r), text, r.ID, 800))
 	}
 	if x := c.Extension; x != nil && x.Reason != "" {
 		m.Blocks = append(m.Blocks, quote("Reason for the extension", x.Reason, r.ID, 800))
@@ -61,8 +61,6 @@ func facts(r access.Request) slack.Block {
 	}
 	if r.Ticket != "" {
 		fields = append(fields, plain("Ticket\n"+clip(r.Ticket, 200)))
-	} else {
-		fields = append(fields, mrkdwn("*Asked*\n"+date(r.FiledAt)))
 	}
 	return slack.NewSectionBlock(nil, fields, nil)
 }
@@ -71,7 +69,7 @@ func facts(r access.Request) slack.Block {
 func status(r access.Request, approvers string) []string {
 	switch r.Status {
 	case access.Pending:
-		return []string{"⏳ *Waiting for approval.* " + approvers + ": please decide."}
+		return []string{"⏳ *Waiting for approval* since " + date(r.FiledAt) + ". " + approvers + ": please decide."}
 	case access.Approved, access.Live:
 		return standing(r, approvers)
 	case access.Denied:
@@ -81,7 +79,11 @@ func status(r access.Request, approvers string) []string {
 	case access.TimedOut:
 		return []string{"*Timed out* " + date(r.Decision.At) + ": nobody decided"}
 	}
-	return []string{approvedLine(r), "*" + ending(r) + "*" + kept(r)}
+	sign := ""
+	if r.Status == access.Failed {
+		sign = "⚠️ "
+	}
+	return []string{approvedLine(r), sign + "*" + ending(r) + "*" + kept(r)}
 }
 
 // standing are the lines of an access that was approved and has not ended.
@@ -157,7 +159,7 @@ func ending(r access.Request) string {
 	case access.GivenBack:
 		return "Given back by " + mention(r.End.By) + at
 	case access.Failed:
-		return "⚠️ Failed" + at
+		return "Failed" + at
 	}
 	return "Ended" + at
 }
@@ -196,6 +198,14 @@ func closing(r access.Request) string {
 		return r.Ending.Reason
 	}
 	return ""
+}
+
+// closingLabel is what that is: nobody wrote the reason of a failure.
+func closingLabel(r access.Request) string {
+	if r.Status == access.Failed {
+		return "Error"
+	}
+	return "Reason given"
 }
 
 // plainStatus is the status in a word, for notifications.

@@ -160,7 +160,7 @@ func botOf(m payload) string { return first(m.str("bot_id"), m.str("app_id")) }
 func content(m payload) string {
 	parts := []string{unescape(m.str("text"))}
 	for _, f := range m.list("files") {
-		parts = append(parts, "[file: "+first(f.str("name"), f.str("title"), f.str("id"))+"]")
+		parts = append(parts, "[file: "+first(f.str("name"), f.str("title"), f.str("id"), "unnamed")+"]")
 	}
 	if parts[0] == "" {
 		for _, x := range m.list("attachments") {

@@ -3,9 +3,13 @@ package slackapp_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/bot/access"
 	"countersign/bot/slacksim"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/websocket"
 )
 
 func TestConversationIsRecorded(t *testing.T) {
@@ -140,4 +144,71 @@ func TestBackfillAfterAllSocketsWereGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.eventually("the reply", func() bool { return len(s.request(r.ID).Messages) == 1 })
+}
+
+// TestEventsOfAThread plays what the local Slack does not: events in an odd order,
+// and messages of other apps.
+func TestEventsOfAThread(t *testing.T) {
+	send := func(id, event string) string {
+		return `{"envelope_id":"` + id + `","type":"events_api","payload":{"type":"event_callback","event_id":"` + id + `","event":{"type":"message","channel":"C0ACCESS",` + event + `}}}`
+	}
+	inThread := func(ts, rest string) string { return `"thread_ts":"1.000","ts":"` + ts + `",` + rest }
+	r := newRogue(t, func(ws *websocket.Conn) {
+		for _, m := range []string{
+			`{"type":"hello","num_connections":1}`,
+			send("Ev1", `"subtype":"message_changed","message":{`+inThread("2.000", `"user":"U2","text":"now &amp; here","edited":{"user":"U2","ts":"3.0"}`)+`},"previous_message":{`+inThread("2.000", `"user":"U2","text":"before"`)+`}`),
+			send("Ev2", inThread("2.000", `"user":"U2","text":"before"`)),
+			send("Ev3", `"subtype":"bot_message",`+inThread("4.000", `"bot_id":"B9","text":"deployed","blocks":[{"type":"hologram"}]`)),
+			send("Ev4", inThread("5.000", `"bot_id":"B1","user":"U1","text":"my own"`)),
+			send("Ev5", `"subtype":"file_share",`+inThread("6.000", `"user":"U2","text":"","files":[{"name":"plan.pdf"},7]`)),
+			send("Ev6", `"subtype":"thread_broadcast",`+inThread("7.000", `"user":"U2","text":"also here","root":{"ts":"1.000"}`)),
+			send("Ev7", `"subtype":"message_deleted","deleted_ts":"7.000","previous_message":{`+inThread("7.000", `"user":"U2","text":"also here"`)+`}`),
+			send("Ev8", `"subtype":"message_changed","message":{"ts":"1.000","thread_ts":"1.000","bot_id":"B1","text":"the request"},"previous_message":{"ts":"1.000"}`),
+			send("Ev9", `"subtype":"message_changed","message":{`+inThread("6.000", `"subtype":"tombstone","text":"This message was deleted."`)+`},"previous_message":{`+inThread("6.000", `"user":"U2"`)+`}`),
+			send("Ev10", `"ts":"9.000","user":"U2","text":"not in the thread"`),
+			send("Ev11", `"thread_ts":"1.000","ts":"10.000","user":"U2","text":"last"`),
+		} {
+			_ = ws.WriteMessage(websocket.TextMessage, []byte(m))
+		}
+	})
+	b := newBook()
+	if _, _, err := b.decide(access.Command{ID: "cmd:1", Actor: alice, Do: access.File{Resource: "db/orders"}}); err != nil {
+		t.Fatal(err)
+	}
+	id := b.Requests()[0].ID
+	b.must(t, access.Notify{Request: id, Post: access.Post{Notice: access.NoticeApproval, Channel: channel, TS: "1.000"}})
+	r.appWith(t, &logs{}, b)
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		got, _ := b.Request(id)
+		if n := len(got.Messages); n > 0 && got.Messages[n-1].Text == "last" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("recorded %+v", got.Messages)
+		}
+	}
+	r.Close()
+	type line struct {
+		ts, by, bot, text, first string
+		deleted                  bool
+	}
+	var got []line
+	q, _ := b.Request(id)
+	for _, m := range q.Messages {
+		l := line{m.TS, m.By.Slack, m.Bot, m.Text, "", !m.Deleted.IsZero()}
+		if len(m.Edits) > 0 {
+			l.first = m.Edits[0].Text
+		}
+		got = append(got, l)
+	}
+	want := []line{
+		{"2.000", "U2", "", "now & here", "before", false},
+		{"4.000", "", "B9", "deployed", "", false},
+		{"6.000", "U2", "", "[file: plan.pdf]\n[file: unnamed]", "", true},
+		{"7.000", "U2", "", "also here", "", true},
+		{"10.000", "U2", "", "last", "", false},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(line{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

@@ -244,7 +244,11 @@ func answer(w http.ResponseWriter, body string) {
 
 func (r *rogue) app(t *testing.T, log *logs) *slackapp.App {
 	t.Helper()
-	b := newBook()
+	return r.appWith(t, log, newBook())
+}
+
+func (r *rogue) appWith(t *testing.T, log *logs, b *book) *slackapp.App {
+	t.Helper()
 	app, err := slackapp.New(slackapp.Config{
 		BotToken: "xoxb-secret-1234567890", AppToken: "xapp-secret-1234567890", APIURL: r.URL + "/api/",
 		Handle: b.handle, Reader: b, Logger: slog.New(slog.NewTextHandler(log, nil)),
@@ -275,6 +279,34 @@ func TestUnknownEventIsAcknowledged(t *testing.T) {
 		case <-time.After(5 * time.Second):
 			t.Fatalf("not acknowledged: %v", want)
 		}
+	}
+}
+
+// TestSocketsAreExchangedBeforeTheyEnd: each is replaced before its time is over, by
+// one that is up first, so that there is always one.
+func TestSocketsAreExchangedBeforeTheyEnd(t *testing.T) {
+	var opened, open, least atomic.Int64
+	least.Store(99)
+	r := newRogue(t, func(ws *websocket.Conn) {
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"hello","num_connections":1,"debug_info":{"approximate_connection_time":1}}`))
+		opened.Add(1)
+		open.Add(1)
+		go func() {
+			for ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)) == nil {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if now := open.Add(-1); now < least.Load() {
+				least.Store(now)
+			}
+		}()
+	})
+	r.app(t, &logs{})
+	time.Sleep(5 * time.Second)
+	if opened.Load() < 4 {
+		t.Errorf("%d sockets were opened", opened.Load())
+	}
+	if least.Load() < 1 || least.Load() == 99 {
+		t.Errorf("%d sockets were left when one was closed", least.Load())
 	}
 }
 

@@ -453,3 +453,15 @@ func (s *stage) offered(view, query string) any {
 	}
 	return found.Options[0].(map[string]any)["value"]
 }
+
+// posted waits until the log knows a message of the bot's.
+func (s *stage) posted(id, notice string, to access.Person) access.Post {
+	s.Helper()
+	var p access.Post
+	s.eventually("the log to know "+notice, func() bool {
+		var ok bool
+		p, ok = s.request(id).Post(notice, to)
+		return ok
+	})
+	return p
+}

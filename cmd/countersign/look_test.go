@@ -154,15 +154,17 @@ func channelID() string {
 	return ""
 }
 
-// direct is the id of the direct messages between a person and the bot.
-func direct(who string) string {
+func userID(name string) string {
 	for _, u := range slacksim.DefaultWorld().Users {
-		if u.Name == who {
-			return "D" + strings.TrimPrefix(u.ID, "U")
+		if u.Name == name {
+			return u.ID
 		}
 	}
 	return ""
 }
+
+// direct is the id of the direct messages between a person and the bot.
+func direct(who string) string { return "D" + strings.TrimPrefix(userID(who), "U") }
 
 // button finds where somebody can press it: in the approval message of a request,
 // in their direct messages, or in their Home tab.

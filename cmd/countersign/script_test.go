@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	filed                            waits for another new request, which becomes $ID
 //	click [-dm|-home] PERSON BUTTON [EXPIRY]    on the message of $ID; ! click: the button goes away
 //	clicks BUTTON PERSON…            all at the same moment
+//	unheard PERSON BUTTON            a click while the bot is away
 //	submit PERSON [FIELD=TEXT…]      the open form; ! submit: it is sent back, the errors are the stdout
 //	suggest PERSON QUERY             types into the form's resource; the options are the stdout
 //	reply|edit|delete PERSON [TEXT]  in the thread of $ID; the latest reply
@@ -50,10 +51,13 @@ func TestMain(m *testing.M) {
 //	status STATUS                    what the log says of $ID
 //	[!] botlog PATTERN               standard error of the bot; ! botlog: not now
 //	editconfig OLD NEW               a person changes countersign.yaml; $CONFIG is the commit
+//	commit DIR REF                   sets $COMMIT
 //	takes                            $CONFIG is in force
 //	group [NAME…]                    who is in @access-approvers
 //	groups everyone|admins|unpaid    who may change user groups
+//	setgroup NAME…                   somebody puts others into it
 //	deactivate NAME
+//	api METHOD [KEY=VALUE…]          a call with the bot's token; the answer is the stdout
 //	ready [!] [PATTERN]
 //	page PATH                        of the bot's own server, as stdout
 //	judge                            the log, judged by real git and by verify; Slack found no fault
@@ -124,8 +128,8 @@ func (s *story) id() string { return s.ts.Getenv("ID") }
 func words() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]word{
 		"startbot": startbot, "stopbot": stopbot, "kill9": kill9, "freeze": freeze, "thaw": thaw,
-		"slack": slack, "fault": fault, "groups": groups, "group": group, "deactivate": deactivate,
-		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "submit": submit, "suggest": suggest,
+		"slack": slack, "fault": fault, "groups": groups, "group": group, "deactivate": deactivate, "setgroup": setgroup, "api": api,
+		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "commit": commit, "submit": submit, "suggest": suggest,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "holds": holds, "log": logged, "record": record, "status": status, "botlog": botlog,
 		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judge,

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +20,7 @@ import (
 var errUsage = errors.New("the words of this line make no sense; see TestScript")
 
 func startbot(s *story, args []string) error {
+	s.at = s.ts.Getenv("REPO")
 	err := s.start(s.environment(), args...)
 	if s.neg {
 		if err == nil {
@@ -93,13 +97,43 @@ func group(s *story, names []string) error {
 	return nil
 }
 
-func deactivate(s *story, args []string) error {
-	for _, u := range slacksim.DefaultWorld().Users {
-		if len(args) == 1 && u.Name == args[0] {
-			return s.sim.DeactivateUser(u.ID)
-		}
+// setgroup changes the group of the approvers by somebody else's hand.
+func setgroup(s *story, names []string) error {
+	var ids []string
+	for _, name := range names {
+		ids = append(ids, userID(name))
 	}
-	return errUsage
+	return s.sim.SetGroupUsers("access-approvers", ids...)
+}
+
+// api calls Slack with the bot's token, as nobody but the bot should be able to.
+func api(s *story, args []string) error {
+	if len(args) < 1 {
+		return errUsage
+	}
+	form := url.Values{"token": {slacksim.DefaultWorld().App.BotToken}}
+	for _, a := range args[1:] {
+		name, value, _ := strings.Cut(a, "=")
+		form.Set(name, value)
+	}
+	resp, err := http.PostForm(s.base+"/api/"+args[0], form)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	fmt.Fprintf(s.ts.Stdout(), "%s\n", body)
+	if err == nil && !strings.Contains(string(body), `"ok":true`) {
+		err = fmt.Errorf("%s: %s", args[0], body)
+	}
+	return err
+}
+
+func deactivate(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return s.sim.DeactivateUser(userID(args[0]))
 }
 
 func say(s *story, args []string) error {
@@ -169,6 +203,18 @@ func click(s *story, args []string) error {
 	return s.press(args[0], where, s.id(), args[1], expiry)
 }
 
+// unheard is a click while no bot listens: Slack itself says so.
+func unheard(s *story, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	err := s.press(args[0], everywhere, s.id(), args[1], "")
+	if !errors.Is(err, slacksim.ErrNotConnected) && !errors.Is(err, slacksim.ErrNoAck) {
+		return fmt.Errorf("the click ends with %v", err)
+	}
+	return nil
+}
+
 // clicks lets several people press a button of $ID at the same moment.
 func clicks(s *story, args []string) error {
 	if len(args) < 2 {
@@ -205,8 +251,7 @@ func submit(s *story, args []string) error {
 			return errUsage
 		}
 		if name == "for" {
-			value = strings.TrimPrefix(direct(value), "D")
-			value = "U" + value
+			value = userID(value)
 		}
 		if name == "resource" { // only what was offered can be chosen
 			if _, err := s.sim.As(args[0]).Suggest(slacksim.InView(v.ID()), "", name, value); err != nil {
@@ -422,15 +467,26 @@ func editconfig(s *story, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(string(data), args[0]) {
-		return fmt.Errorf("%q does not stand in countersign.yaml", args[0])
+	lines := strings.NewReplacer(`\n`, "\n")
+	from, to := lines.Replace(args[0]), lines.Replace(args[1])
+	if !strings.Contains(string(data), from) {
+		return fmt.Errorf("%q does not stand in countersign.yaml", from)
 	}
-	changed := strings.Replace(string(data), args[0], strings.ReplaceAll(args[1], `\n`, "\n"), 1)
+	changed := strings.Replace(string(data), from, to, 1)
 	if err := os.WriteFile(name, []byte(changed), 0o644); err != nil {
 		return err
 	}
 	commit, err := s.commit("countersign", "Change the rules")
 	s.ts.Setenv("CONFIG", commit)
+	return err
+}
+
+func commit(s *story, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	id, err := s.git(s.ts.MkAbs(args[0]), "rev-parse", args[1])
+	s.ts.Setenv("COMMIT", id)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ production:
 // real git made, and the bot as a process of its own.
 type world struct {
 	dir  string
+	at   string   // the repository of the log, if not the usual one
 	env  []string // of git and of the bot
 	sim  *slacksim.Server
 	base string // address of the local Slack
@@ -73,7 +75,7 @@ type world struct {
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
-func (w *world) repo() string            { return w.path("countersign.git") }
+func (w *world) repo() string            { return cmp.Or(w.at, w.path("countersign.git")) }
 func (w *world) desired() string         { return w.path("desired.git") }
 
 // newWorld makes repositories and a workspace in dir. Nothing runs yet but Slack.
