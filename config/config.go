@@ -37,9 +37,6 @@ type File struct {
 	// GroupsRestricted is the operator's word that only admins edit Slack user
 	// groups (slack.groups_restricted, false unless set).
 	GroupsRestricted bool
-	Groups           []Group
-	OnCall           OnCall
-	Policies         []Policy
 	Tests            []Test
 }
 
@@ -76,12 +73,11 @@ func (r *reader) file(root value) *File {
 	f.Rules.Reviewers = r.addresses(o.list("reviewers"))
 	f.Rules.Auditors = r.addresses(o.list("auditors"))
 	f.Rules.Settings = o.child("settings").settings()
-	f.Groups = o.child("groups").groups()
+	f.Rules.Groups = o.child("groups").groups()
 	f.Rules.Resources = r.resources(o.list("resources"), f.Rules.Settings)
-	f.OnCall = o.child("oncall").oncall()
-	f.Policies = r.policies(o.list("policies"), f)
+	f.Rules.OnCall = o.child("oncall").oncall()
+	f.Rules.Policies = r.policies(o.list("policies"), f)
 	f.Tests = r.tests(o.list("tests"), f)
-	f.Rules.Policies = len(f.Policies) > 0
 	o.emptiness(f)
 	return f
 }
@@ -114,16 +110,16 @@ func (o object) emptiness(f *File) {
 	if len(f.Rules.Resources) == 0 {
 		at("resources").warn("list what can be asked for", "there are no resources")
 	}
-	if v, ok := o.fields["policies"]; ok && len(f.Policies) == 0 {
+	if v, ok := o.fields["policies"]; ok && len(f.Rules.Policies) == 0 {
 		v.warn("add a policy or remove the key", "there are no policies, so the default approvals are in force")
 	}
 	enabled := 0
-	for _, p := range f.Policies {
+	for _, p := range f.Rules.Policies {
 		if !p.Disabled {
 			enabled++
 		}
 	}
-	if len(f.Policies) > 0 && enabled == 0 {
+	if len(f.Rules.Policies) > 0 && enabled == 0 {
 		at("policies").warn("remove the list to return to the default approvals",
 			"every policy is disabled, and a list of disabled policies is not empty: nothing can be requested")
 	}

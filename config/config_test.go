@@ -64,35 +64,34 @@ func TestFullExample(t *testing.T) {
 				Tags: map[string]string{"env": "prod"}, MaxDuration: 8 * time.Hour,
 				Target: access.Target{Provider: "github", With: map[string]any{"org": "acme", "team": "payments-admins", "role": "member"}},
 			}},
-			Policies: true,
-		},
-		Groups: []config.Group{
-			{Name: "eng", Members: []string{"alice@example.com", "erin@example.com"}},
-			{Name: "sre", Members: []string{"bob@example.com", "dan@example.com"}},
-			{Name: "dba", GitHubTeam: "acme/dba"},
-			{Name: "ops", SlackGroup: "ops"},
-		},
-		OnCall: config.OnCall{
-			PagerDuty: &config.PagerDuty{
-				AutoApprove: true, EscalationPolicies: []string{"PABC123"}, Services: []string{"PSVC123"}, From: "ops@example.com",
-				AutoDuration: time.Hour, RequireSchedule: true, MaxEscalationLevel: 1,
+			Groups: []access.Group{
+				{Name: "eng", Members: []string{"alice@example.com", "erin@example.com"}},
+				{Name: "sre", Members: []string{"bob@example.com", "dan@example.com"}},
+				{Name: "dba", GitHubTeam: "acme/dba"},
+				{Name: "ops", SlackGroup: "ops"},
 			},
-			IncidentIO: &config.IncidentIO{AutoApprove: true, Schedules: []string{"01HXYZ"}, EscalationPath: "01HABC", AutoDuration: time.Hour},
+			OnCall: access.OnCall{
+				PagerDuty: &access.PagerDuty{
+					AutoApprove: true, EscalationPolicies: []string{"PABC123"}, Services: []string{"PSVC123"}, From: "ops@example.com",
+					AutoDuration: time.Hour, RequireSchedule: true, MaxEscalationLevel: 1,
+				},
+				IncidentIO: &access.IncidentIO{AutoApprove: true, Schedules: []string{"01HXYZ"}, EscalationPath: "01HABC", AutoDuration: time.Hour},
+			},
+			Policies: []access.Policy{{
+				Name:      "payments by sre",
+				Requestor: access.Whom{Type: "group", Groups: []string{"eng"}},
+				Resource: access.Which{
+					Type: "match", ID: regexp.MustCompile("^(?:github/payments-.*)$"),
+					Tags: map[string]*regexp.Regexp{"env": regexp.MustCompile("^(?:prod)$")},
+				},
+				Approval: []access.Way{
+					{Type: "group", Groups: []string{"sre"}, Count: 2},
+					{Type: "auto", Integration: "pagerduty", EscalationPolicies: []string{"PABC123"}},
+					{Type: "escalation", Integration: "incidentio", Schedules: []string{"01HXYZ"}},
+				},
+				Terms: access.Terms{RequireReason: true, MaxDuration: 4 * time.Hour},
+			}},
 		},
-		Policies: []config.Policy{{
-			Name:      "payments by sre",
-			Requestor: config.Requestor{Type: "group", Groups: []string{"eng"}},
-			Resource: config.Matcher{
-				Type: "match", ID: regexp.MustCompile("^(?:github/payments-.*)$"),
-				Tags: map[string]*regexp.Regexp{"env": regexp.MustCompile("^(?:prod)$")},
-			},
-			Approval: []config.Approval{
-				{Type: "group", Groups: []string{"sre"}, Count: 2},
-				{Type: "auto", Integration: "pagerduty", EscalationPolicies: []string{"PABC123"}},
-				{Type: "escalation", Integration: "incidentio", Schedules: []string{"01HXYZ"}},
-			},
-			Options: config.Options{RequireReason: true, MaxDuration: 4 * time.Hour},
-		}},
 		Tests: []config.Test{{
 			Line: 47, As: "alice@example.com", For: "alice@example.com", Resource: "github/payments-admins",
 			Want: []string{"bob@example.com", "dan@example.com"},
@@ -108,7 +107,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rules.Commit != "abc123" || rules.Policies {
+	if rules.Commit != "abc123" || len(rules.Policies) > 0 {
 		t.Errorf("commit %q, policies %v", rules.Commit, rules.Policies)
 	}
 	want := []string{
@@ -155,7 +154,7 @@ resources:
 	if got := f.Rules.Resources[0].Owner; got != "alice@example.com" {
 		t.Errorf("owner = %q", got)
 	}
-	if d := cmp.Diff([]string{"alice@example.com"}, f.Groups[0].Members); d != "" {
+	if d := cmp.Diff([]string{"alice@example.com"}, f.Rules.Groups[0].Members); d != "" {
 		t.Errorf("group (-want +got)\n%s", d)
 	}
 }
@@ -259,28 +258,28 @@ tests:
   - {as: erin@example.com, for: dan@example.com, resource: a, at: 2026-01-05T09:00:00+01:00, want: denied}
   - {as: erin@example.com, resource: a, want: automatic}
 `)
-	want := []config.Policy{
+	want := []access.Policy{
 		{
 			Name:      "by steps",
-			Requestor: config.Requestor{Type: "user", Users: []string{"erin@example.com"}},
-			Resource:  config.Matcher{Type: "match", Provider: "postgres", Remove: true},
-			Approval: []config.Approval{
-				{Type: "steps", Steps: [][]config.Approval{{{Type: "manager"}}, {{Type: "group", Groups: []string{"eng"}, Count: 1}, {Type: "reviewers"}}}},
+			Requestor: access.Whom{Type: "user", Users: []string{"erin@example.com"}},
+			Resource:  access.Which{Type: "match", Provider: "postgres", Remove: true},
+			Approval: []access.Way{
+				{Type: "steps", Steps: [][]access.Way{{{Type: "manager"}}, {{Type: "group", Groups: []string{"eng"}, Count: 1}, {Type: "reviewers"}}}},
 				{Type: "escalation", Integration: "pagerduty", Services: []string{"P1"}, EscalationPolicies: []string{"P2"}},
 			},
-			Options: config.Options{
+			Terms: access.Terms{
 				OneParty: true, RequireTicket: regexp.MustCompile("^(?:A-[0-9]+)$"), BreakGlass: true, MaxDuration: 30 * time.Minute,
-				Hours: &config.Hours{Days: []time.Weekday{time.Monday, time.Friday}, From: 9 * time.Hour, To: 24 * time.Hour, Zone: zone(t, "Europe/Berlin")},
+				Hours: &access.Hours{Days: []time.Weekday{time.Monday, time.Friday}, From: 9 * time.Hour, To: 24 * time.Hour, Zone: zone(t, "Europe/Berlin")},
 			},
 		},
 		{
 			Name: "nobody from sre", Disabled: true,
-			Requestor: config.Requestor{Type: "group", Groups: []string{"sre"}, Remove: true},
-			Resource:  config.Matcher{Type: "any"},
-			Approval:  []config.Approval{{Type: "deny"}},
+			Requestor: access.Whom{Type: "group", Groups: []string{"sre"}, Remove: true},
+			Resource:  access.Which{Type: "any"},
+			Approval:  []access.Way{{Type: "deny"}},
 		},
 	}
-	if d := cmp.Diff(want, f.Policies, patterns(), zones()); d != "" {
+	if d := cmp.Diff(want, f.Rules.Policies, patterns(), zones()); d != "" {
 		t.Errorf("policies (-want +got)\n%s", d)
 	}
 	tests := []config.Test{

@@ -9,15 +9,6 @@ import (
 	"countersign/bot/access"
 )
 
-// A Group is a named set of people: a list in the file, or one that somebody
-// else keeps. Exactly one of the three says who is in it.
-type Group struct {
-	Name       string
-	Members    []string // canonical addresses
-	GitHubTeam string   // org/team
-	SlackGroup string   // handle of a user group
-}
-
 // plainAddress removes what does not tell people apart, as access does.
 func plainAddress(s string) string { return (&access.Rules{}).Canonical(s) }
 
@@ -155,8 +146,8 @@ func (c claims) take(v value, what string) bool {
 }
 
 // groups reads the named sets of people.
-func (v value) groups() []Group {
-	var groups []Group
+func (v value) groups() []access.Group {
+	var groups []access.Group
 	for _, f := range v.table() {
 		if _, ok := f.key.shaped(v.r.shapes.handle, "a group's name in lower case, such as eng"); !ok {
 			continue
@@ -166,8 +157,8 @@ func (v value) groups() []Group {
 	return groups
 }
 
-func (v value) group(name string) Group {
-	g := Group{Name: name}
+func (v value) group(name string) access.Group {
+	g := access.Group{Name: name}
 	if v.null() || v.isList() {
 		g.Members = v.r.addresses(v.list())
 		if len(g.Members) == 0 {

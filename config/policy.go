@@ -6,91 +6,35 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"countersign/bot/access"
 )
-
-// A Policy says who may ask for what, and who may approve it.
-type Policy struct {
-	Name      string
-	Disabled  bool
-	Requestor Requestor
-	Resource  Matcher
-	Approval  []Approval // any one satisfied is enough
-	Options   Options
-}
-
-// Requestor says whom a policy is about, judged on the principal.
-type Requestor struct {
-	Type   string   // any, user, group
-	Users  []string // canonical addresses; of user
-	Groups []string // names; of group
-	Remove bool     // of group: members of none of them
-}
-
-// Matcher says which resources a policy is about. What is set must hold.
-type Matcher struct {
-	Type     string                    // any, match
-	ID       *regexp.Regexp            // of the whole id; nil: any
-	Provider string                    // empty: any
-	Tags     map[string]*regexp.Regexp // of the whole value
-	Remove   bool                      // every resource but these
-}
-
-// Approval is one way of approving.
-type Approval struct {
-	Type               string // reviewers, group, manager, auto, escalation, persistent, deny, steps
-	Groups             []string
-	Count              int    // how many different people of the groups; 1 unless set
-	Integration        string // pagerduty, incidentio
-	EscalationPolicies []string
-	Services           []string
-	Schedules          []string
-	Steps              [][]Approval
-}
-
-// Options are the limits and rules of one policy.
-type Options struct {
-	OneParty        bool
-	RequireReason   bool
-	RequireDuration bool
-	RequireTicket   *regexp.Regexp // of the whole ticket; nil: not required
-	MaxDuration     time.Duration  // 0: only the settings limit
-	BreakGlass      bool
-	Hours           *Hours // nil: always
-}
-
-// Hours are when a policy takes part.
-type Hours struct {
-	Days []time.Weekday // all of them unless set
-	From time.Duration  // since midnight by the clock; 0 unless set
-	To   time.Duration  // likewise, after From; 24h unless set
-	Zone *time.Location // UTC unless set
-}
 
 // A policyReader knows the names that policies refer to.
 type policyReader struct {
 	file   *File
-	groups map[string]Group
+	groups map[string]access.Group
 	names  []string
 	lines  map[string]int
 }
 
-func (r *reader) policies(list []value, f *File) []Policy {
-	p := policyReader{file: f, groups: map[string]Group{}, lines: map[string]int{}}
-	for _, g := range f.Groups {
+func (r *reader) policies(list []value, f *File) []access.Policy {
+	p := policyReader{file: f, groups: map[string]access.Group{}, lines: map[string]int{}}
+	for _, g := range f.Rules.Groups {
 		p.groups[g.Name] = g
 		p.names = append(p.names, g.Name)
 	}
-	var out []Policy
+	var out []access.Policy
 	for _, v := range list {
 		out = append(out, p.policy(v))
 	}
 	return out
 }
 
-func (p policyReader) policy(v value) Policy {
+func (p policyReader) policy(v value) access.Policy {
 	o := v.object("name", "disabled", "requestor", "resource", "approval", "options")
 	o.require(v, "write {name: …, requestor: …, resource: …, approval: […]}")
-	out := Policy{Disabled: o.flag("disabled", false)}
+	out := access.Policy{Disabled: o.flag("disabled", false)}
 	if n, ok := o.need("name", "write name: payments by sre"); ok {
 		if s, ok := n.text(); ok && n.once(p.lines, s) {
 			out.Name = s
@@ -110,8 +54,8 @@ func (p policyReader) policy(v value) Policy {
 		out.Approval = p.approvals(x.full(some), false)
 		p.denies(x, out.Approval)
 	}
-	out.Options = o.child("options").options()
-	if out.Options.BreakGlass && out.Options.MaxDuration == 0 {
+	out.Terms = o.child("options").options()
+	if out.Terms.BreakGlass && out.Terms.MaxDuration == 0 {
 		o.fields["options"].warn("add max_duration", "break_glass without max_duration lasts up to the settings' limit")
 	}
 	return out
@@ -138,9 +82,9 @@ func (v value) typed(keys map[string][]string, types ...string) (object, string)
 	return o, t
 }
 
-func (p policyReader) requestor(v value) Requestor {
+func (p policyReader) requestor(v value) access.Whom {
 	o, t := v.typed(map[string][]string{"user": {"users"}, "group": {"groups", "effect"}}, "any", "user", "group")
-	out := Requestor{Type: t}
+	out := access.Whom{Type: t}
 	switch t {
 	case "user":
 		out.Users = v.r.addresses(o.full("users", "list at least one address"))
@@ -173,9 +117,9 @@ func (p policyReader) refs(o object, approvers bool) []string {
 	return out
 }
 
-func (p policyReader) matcher(v value) Matcher {
+func (p policyReader) matcher(v value) access.Which {
 	o, t := v.typed(map[string][]string{"match": {"id", "provider", "tags", "effect"}}, "any", "match")
-	out := Matcher{Type: t}
+	out := access.Which{Type: t}
 	if t != "match" {
 		return out
 	}
@@ -220,33 +164,33 @@ func (v value) patterns() map[string]*regexp.Regexp {
 
 // approvals reads the ways of approving; those in a step have no deny,
 // persistent or steps among them.
-func (p policyReader) approvals(list []value, step bool) []Approval {
+func (p policyReader) approvals(list []value, step bool) []access.Way {
 	types := []string{"reviewers", "group", "manager", "auto", "escalation", "persistent", "deny", "steps"}
 	if step {
 		types = types[:5]
 	}
-	var out []Approval
+	var out []access.Way
 	for _, v := range list {
 		out = append(out, p.approval(v, types))
 	}
 	return out
 }
 
-func (p policyReader) approval(v value, types []string) Approval {
+func (p policyReader) approval(v value, types []string) access.Way {
 	o, t := v.typed(map[string][]string{
 		"group":      {"groups", "count"},
 		"auto":       {"integration", "escalation_policies", "schedules"},
 		"escalation": {"integration", "services", "escalation_policies", "schedules"},
 		"steps":      {"steps"},
 	}, types...)
-	out := Approval{Type: t}
+	out := access.Way{Type: t}
 	switch t {
 	case "group":
 		out.Groups = p.refs(o, true)
 		out.Count = o.count("count", 1, 100)
 		p.enough(o, out)
 	case "auto", "escalation":
-		out.integrate(o)
+		integrate(&out, o)
 	case "steps":
 		for _, s := range o.full("steps", "write [[entry], [entry]]") {
 			out.Steps = append(out.Steps, p.approvals(s.full("write at least one entry"), true))
@@ -256,7 +200,7 @@ func (p policyReader) approval(v value, types []string) Approval {
 }
 
 // enough warns where the groups have fewer people than must approve.
-func (p policyReader) enough(o object, a Approval) {
+func (p policyReader) enough(o object, a access.Way) {
 	people := map[string]bool{}
 	for _, name := range a.Groups {
 		g, ok := p.groups[name]
@@ -273,7 +217,7 @@ func (p policyReader) enough(o object, a Approval) {
 }
 
 // integrate reads which people on call are meant.
-func (a *Approval) integrate(o object) {
+func integrate(a *access.Way, o object) {
 	a.Integration = o.choice("integration", "", "pagerduty", "incidentio")
 	a.EscalationPolicies, a.Services, a.Schedules = o.ids("escalation_policies"), o.ids("services"), o.ids("schedules")
 	theirs := map[string][]string{"pagerduty": {"escalation_policies"}, "incidentio": {"schedules"}}[a.Integration]
@@ -294,16 +238,16 @@ func (a *Approval) integrate(o object) {
 }
 
 // denies warns about approvals beside a deny, which wins over them.
-func (p policyReader) denies(v value, list []Approval) {
-	deny := slices.ContainsFunc(list, func(a Approval) bool { return a.Type == "deny" })
+func (p policyReader) denies(v value, list []access.Way) {
+	deny := slices.ContainsFunc(list, func(a access.Way) bool { return a.Type == "deny" })
 	if deny && len(list) > 1 {
 		v.warn("keep either", "deny wins over the other entries")
 	}
 }
 
-func (v value) options() Options {
+func (v value) options() access.Terms {
 	o := v.object("one_party", "require_reason", "require_duration", "require_ticket", "max_duration", "break_glass", "hours")
-	out := Options{
+	out := access.Terms{
 		OneParty:        o.flag("one_party", false),
 		RequireReason:   o.flag("require_reason", false),
 		RequireDuration: o.flag("require_duration", false),
@@ -317,9 +261,9 @@ func (v value) options() Options {
 	return out
 }
 
-func (v value) hours() *Hours {
+func (v value) hours() *access.Hours {
 	o := v.object("days", "from", "to", "zone")
-	h := &Hours{To: day, Zone: time.UTC}
+	h := &access.Hours{To: day, Zone: time.UTC}
 	for d := time.Sunday; d <= time.Saturday; d++ {
 		h.Days = append(h.Days, d)
 	}

@@ -8,31 +8,6 @@ import (
 	"countersign/bot/access"
 )
 
-// OnCall says how to ask who is on call, and how to page them.
-type OnCall struct {
-	PagerDuty  *PagerDuty  // nil: not used
-	IncidentIO *IncidentIO // nil: not used
-}
-
-// PagerDuty says which people on call there count.
-type PagerDuty struct {
-	AutoApprove        bool          // approve requestors who are on call
-	EscalationPolicies []string      // ids
-	Services           []string      // ids of those that are paged
-	From               string        // address of a valid user there; empty: the requestor's
-	AutoDuration       time.Duration // of what is approved so; 1h unless set
-	RequireSchedule    bool          // people named directly do not count; true unless set
-	MaxEscalationLevel int           // 1 unless set
-}
-
-// IncidentIO says which people on call there count.
-type IncidentIO struct {
-	AutoApprove    bool
-	Schedules      []string // ids
-	EscalationPath string   // id; empty: whoever is on call in the schedules is paged
-	AutoDuration   time.Duration
-}
-
 const day = 24 * time.Hour
 
 func defaultSettings() access.Settings {
@@ -127,8 +102,8 @@ func (v value) tooLong(s access.Settings) {
 	}
 }
 
-func (v value) oncall() OnCall {
-	var c OnCall
+func (v value) oncall() access.OnCall {
+	var c access.OnCall
 	o := v.object("pagerduty", "incidentio")
 	if x, ok := o.fields["pagerduty"]; ok && !x.null() {
 		c.PagerDuty = x.pagerduty()
@@ -139,9 +114,9 @@ func (v value) oncall() OnCall {
 	return c
 }
 
-func (v value) pagerduty() *PagerDuty {
+func (v value) pagerduty() *access.PagerDuty {
 	o := v.object("auto_approve", "escalation_policies", "services", "from", "auto_duration", "require_schedule", "max_escalation_level")
-	p := &PagerDuty{
+	p := &access.PagerDuty{
 		AutoApprove:        o.flag("auto_approve", false),
 		EscalationPolicies: o.ids("escalation_policies"),
 		Services:           o.ids("services"),
@@ -156,9 +131,9 @@ func (v value) pagerduty() *PagerDuty {
 	return p
 }
 
-func (v value) incidentio() *IncidentIO {
+func (v value) incidentio() *access.IncidentIO {
 	o := v.object("auto_approve", "schedules", "escalation_path", "auto_duration")
-	p := &IncidentIO{
+	p := &access.IncidentIO{
 		AutoApprove:  o.flag("auto_approve", false),
 		Schedules:    o.ids("schedules"),
 		AutoDuration: o.duration("auto_duration", time.Hour),

@@ -62,7 +62,14 @@ type Source string
 const (
 	ByReviewer Source = "reviewer"
 	BySelf     Source = "self" // a reviewer's own request, where one_party allows it
+	ByGroup    Source = "group"
+	ByManager  Source = "manager"
+	// ByPersistent is always given, by nobody in particular, and ends like all access.
+	ByPersistent Source = "persistent"
 )
+
+// alone reports whether no person gave the approval.
+func (s Source) alone() bool { return s == ByPersistent }
 
 // A Target is the access itself as its provider knows it. It is pinned in the
 // log when a request is filed and approved: revoking uses the pinned target,

@@ -23,6 +23,13 @@ type Facts struct {
 	Rules *Rules // in force now
 	Filed *Rules // in force when the request was filed; nil if it cannot be read
 	Late  bool   // the log could not be written when it happened
+	// Members are the people in groups that somebody else keeps, by [Group.Key],
+	// as asked at this moment. What could not be asked is not there.
+	Members map[string][]Person
+
+	// Anytime lets policies take part whatever the hour: for what is shown or
+	// foretold, never for what is decided.
+	Anytime bool
 }
 
 // Decide settles what an action does to a request: the events to record, none
@@ -82,7 +89,7 @@ func (f Facts) event(r Request, b Body) Event {
 	if r.Seq == 0 {
 		id = f.New
 	}
-	e := Event{ID: f.ID, Request: id, At: at, By: f.Actor.Person, Config: f.Rules.Commit, Rules: Evaluator, Late: f.Late, Body: b}
+	e := Event{ID: f.ID, Request: id, At: at, By: f.Actor.Person, Config: f.Rules.Commit, Rules: Evaluator, Late: f.Late, Groups: f.Members, Body: b}
 	if e.ID == "" {
 		e.ID = ownID(id, r.Seq+1)
 	}

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,34 @@ type RefusedTry struct {
 	Text   string
 }
 
+// Vote is an approval that is not enough by itself, of a request or, with its
+// round, of an extension.
+type Vote struct {
+	For   time.Duration
+	Round int
+}
+
+// Kind implements [Body].
+func (Vote) Kind() string { return "vote" }
+
+func (b Vote) apply(r *Request, e Event) error {
+	ballot := Ballot{By: e.By, At: e.At, For: b.For}
+	if b.Round > 0 {
+		if r.Extension == nil || r.Extension.Round != b.Round {
+			return fmt.Errorf("votes on an extension that does not wait")
+		}
+		x := *r.Extension
+		x.Votes = append(slices.Clip(x.Votes), ballot)
+		r.Extension = &x
+		return nil
+	}
+	if err := r.must(Pending); err != nil {
+		return err
+	}
+	r.Votes = append(r.Votes, ballot)
+	return nil
+}
+
 // Kind implements [Body].
 func (Approval) Kind() string { return "approved" }
 
@@ -54,8 +83,8 @@ func (b Approval) apply(r *Request, e Event) error {
 	if !b.Expires.After(e.At) {
 		return fmt.Errorf("the access would end before it begins")
 	}
-	if len(b.Approvers) == 0 {
-		return fmt.Errorf("approved by nobody")
+	if (len(b.Approvers) == 0) != b.Source.alone() {
+		return fmt.Errorf("approved by %d people as %s", len(b.Approvers), b.Source)
 	}
 	if !sameTarget(b.Target, r.Target) {
 		return fmt.Errorf("approves another target than was asked for")
@@ -131,6 +160,9 @@ func (a Approve) decide(f Facts, r Request) ([]Event, error) {
 	if err := sameResource(f, r); err != nil {
 		return nil, err
 	}
+	if err := f.open(r); err != nil {
+		return nil, err
+	}
 	limit, err := f.limit(r)
 	if err != nil {
 		return nil, err
@@ -143,13 +175,36 @@ func (a Approve) decide(f Facts, r Request) ([]Event, error) {
 	case a.For > limit:
 		return nil, refuse(TooLong, "%s can be given for at most %s; choose a shorter expiry.", r.Resource, FormatDuration(limit))
 	}
-	source := ByReviewer
-	if r.Involves(f.Rules, f.Actor.Person) {
-		source = BySelf
+	ballot := Ballot{By: f.Actor.Person, At: f.Now, For: a.For}
+	today, then, err := f.rulings(r)
+	if err != nil {
+		return nil, err
+	}
+	v, ok, err := settle(today, then, r, r.Votes, ballot)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return []Event{f.event(r, Vote{For: a.For})}, nil
 	}
 	e := f.event(r, nil)
-	e.Body = Approval{Source: source, Approvers: []Person{f.Actor.Person}, Expires: e.At.Add(a.For), Target: r.Target}
+	e.Body = Approval{Source: v.source, Approvers: v.counted, Policies: today.names(), Expires: e.At.Add(v.lasts), Target: r.Target}
 	return []Event{e}, nil
+}
+
+// settle counts one more ballot with the earlier ones, which are counted again:
+// under the rules of today and under those of the filing. Nobody votes twice.
+func settle(today, then ruling, r Request, cast []Ballot, b Ballot) (verdict, bool, error) {
+	for _, c := range cast {
+		if today.rules.Same(c.By, b.By) {
+			return verdict{}, false, refuse(AlreadyVoted, "You have approved this already. It still takes %s.", today.describe())
+		}
+	}
+	all := append(slices.Clone(cast), b)
+	v, ok := today.satisfied(r, all)
+	w, also := then.satisfied(r, all)
+	v.lasts = min(v.lasts, w.lasts)
+	return v, ok && also, nil
 }
 
 func (a Deny) decide(f Facts, r Request) ([]Event, error) {
@@ -179,9 +234,9 @@ func (a TimeOut) decide(f Facts, r Request) ([]Event, error) {
 	return []Event{f.event(r, Timeout{})}, nil
 }
 
-// canDecide says whether the actor may approve or deny a pending request: a
-// reviewer under today's configuration and under the one at the filing, and,
-// unless one_party stands in both, neither requestor nor principal.
+// canDecide says whether the actor may approve or deny a pending request: under
+// today's configuration and under the one at the filing, and, unless one_party
+// stands in both, as neither requestor nor principal.
 func (f Facts) canDecide(r Request, where Place, verb string) error {
 	if err := f.known(r, where); err != nil {
 		return err
@@ -194,44 +249,66 @@ func (f Facts) canDecide(r Request, where Place, verb string) error {
 
 // approver is the rule of who may approve, whatever the request's status.
 func (f Facts) approver(r Request, verb string) error {
-	if err := f.Rules.evaluable(); err != nil {
+	today, then, err := f.rulings(r)
+	if err != nil {
 		return err
 	}
-	if f.Filed == nil {
-		return refuse(NoConfig, "The configuration of the time of filing (%s) cannot be read, so nobody can %s this request. Ask again.", short(r.FiledUnder), verb)
-	}
-	today, then := f.Rules.Reviewer(f.Actor.Person), f.Filed.Reviewer(f.Actor.Person)
+	now, before := today.part(r, f.Actor.Person), then.part(r, f.Actor.Person)
 	switch {
-	case !today && then:
-		return refuse(NoLongerReviewer, "You are no longer a reviewer, so you cannot %s this request.", verb)
-	case today && !then:
-		return refuse(ReviewerTooLate, "You became a reviewer after this request was filed, so you cannot %s it. It can be asked for again.", verb)
-	case !today:
+	case now == stranger && before == stranger && len(f.Rules.Policies) > 0:
+		return refuse(NotApprover, "You are not among those who may approve this request, so you cannot %s it. It takes %s.", verb, today.describe())
+	case now == stranger && before == stranger:
 		return refuse(NotReviewer, "You are not a reviewer, so you cannot %s this request. Reviewers: %s.", verb, list(f.Rules.Reviewers))
-	}
-	if oneParty := f.Rules.Settings.OneParty && f.Filed.Settings.OneParty; oneParty {
-		return nil
-	}
-	if f.Rules.Same(f.Actor.Person, r.Requestor) || f.Filed.Same(f.Actor.Person, r.Requestor) {
+	case now == stranger:
+		return refuse(NoLongerReviewer, "You are no longer among those who may approve, so you cannot %s this request.", verb)
+	case before == stranger:
+		return refuse(ReviewerTooLate, "You came to be among those who may approve after this request was filed, so you cannot %s it. It can be asked for again.", verb)
+	case min(now, before) == party && f.Rules.Same(f.Actor.Person, r.Requestor):
 		return refuse(OwnRequest, "You cannot %s your own request: it takes a second person.", verb)
-	}
-	if f.Rules.Same(f.Actor.Person, r.Principal) || f.Filed.Same(f.Actor.Person, r.Principal) {
+	case min(now, before) == party:
 		return refuse(OwnAccess, "You cannot %s a request for your own access: it takes a second person.", verb)
+	case min(now, before) == uncertain:
+		return refuse(DirectoryDown, "Whether you may %s this request cannot be looked up right now. Try again in a minute.", verb)
 	}
 	return nil
 }
 
+// rulings judge a request by the rules of today and by those of its filing.
+func (f Facts) rulings(r Request) (today, then ruling, err error) {
+	if f.Filed == nil {
+		return today, then, refuse(NoConfig, "The configuration of the time of filing (%s) cannot be read, so nothing can be decided about this request. Ask again.", short(r.FiledUnder))
+	}
+	return f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r)), f.ruling(f.Filed, r.Principal, f.Filed.resourceOf(r)), nil
+}
+
+// resourceOf is a request's resource, as the log has pinned it where the
+// configuration has it no more.
+func (r *Rules) resourceOf(q Request) Resource {
+	if res, ok := r.Resource(q.Resource); ok {
+		return res
+	}
+	return Resource{ID: q.Resource, Title: q.Title, Target: q.Target}
+}
+
+// open says why nobody can approve: a policy denies it, or none is about it.
+func (f Facts) open(r Request) error {
+	today, then, err := f.rulings(r)
+	if err != nil {
+		return err
+	}
+	if err := today.allows(r.Resource); err != nil {
+		return err
+	}
+	return then.allows(r.Resource)
+}
+
 // limit is the longest that may be given: the stricter of today and the filing.
 func (f Facts) limit(r Request) (time.Duration, error) {
-	today, ok := f.Rules.Resource(r.Resource)
-	if !ok || f.Filed == nil {
+	if _, ok := f.Rules.Resource(r.Resource); !ok {
 		return 0, sameResource(f, r)
 	}
-	limit := f.Rules.Limit(today)
-	if then, ok := f.Filed.Resource(r.Resource); ok {
-		limit = min(limit, f.Filed.Limit(then))
-	}
-	return limit, nil
+	today, then, err := f.rulings(r)
+	return min(today.limit, then.limit), err
 }
 
 func sameResource(f Facts, r Request) error {

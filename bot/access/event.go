@@ -8,13 +8,14 @@ import (
 
 // An Event is one entry of the log: something that happened to one request.
 type Event struct {
-	ID      string    // unique in the log; derived from the Slack delivery where there is one
-	Request string    // id of the request
-	At      time.Time // UTC, whole seconds; never before the request's previous event
-	By      Person    // who caused it; zero for the bot itself
-	Config  string    // commit of the configuration that was in force
-	Rules   int       // version of the evaluator that decided
-	Late    bool      // recorded after the fact: the log could not be written at the time
+	ID      string              // unique in the log; derived from the Slack delivery where there is one
+	Request string              // id of the request
+	At      time.Time           // UTC, whole seconds; never before the request's previous event
+	By      Person              // who caused it; zero for the bot itself
+	Config  string              // commit of the configuration that was in force
+	Rules   int                 // version of the evaluator that decided
+	Groups  map[string][]Person // who was in the groups that were asked, by [Group.Key]
+	Late    bool                // recorded after the fact: the log could not be written at the time
 	Body    Body
 }
 

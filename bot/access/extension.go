@@ -124,7 +124,7 @@ func (a Extend) decide(f Facts, r Request) ([]Event, error) {
 		return nil, refuse(BadDuration, "Say by how long, for example 30m, 4h or 2d.")
 	}
 	reason := Clean(a.Reason, MaxText)
-	if f.Rules.Settings.RequireReason && reason == "" {
+	if x := f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r)); x.terms.RequireReason && reason == "" {
 		return nil, refuse(NeedsReason, "Say why: a reason is required.")
 	}
 	if err := f.roomFor(r, a.By); err != nil {
@@ -140,16 +140,25 @@ func (a ApproveExtension) decide(f Facts, r Request) ([]Event, error) {
 	if err := sameResource(f, r); err != nil {
 		return nil, err
 	}
+	if err := f.open(r); err != nil {
+		return nil, err
+	}
 	if err := f.roomFor(r, r.Extension.Duration); err != nil {
 		return nil, err
 	}
-	source := ByReviewer
-	if r.Involves(f.Rules, f.Actor.Person) {
-		source = BySelf
+	today, then, err := f.rulings(r)
+	if err != nil {
+		return nil, err
 	}
-	return []Event{f.event(r, Extended{
-		Source: source, Approvers: []Person{f.Actor.Person}, Expires: r.Expires().Add(r.Extension.Duration),
-	})}, nil
+	x := r.Extension
+	v, ok, err := settle(today, then, r, x.Votes, Ballot{By: f.Actor.Person, At: f.Now, For: x.Duration})
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return []Event{f.event(r, Vote{For: x.Duration, Round: x.Round})}, nil
+	}
+	return []Event{f.event(r, Extended{Source: v.source, Approvers: v.counted, Expires: r.Expires().Add(x.Duration)})}, nil
 }
 
 func (a DenyExtension) decide(f Facts, r Request) ([]Event, error) {

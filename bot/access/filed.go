@@ -60,38 +60,58 @@ func (a File) decide(f Facts, _ Request) ([]Event, error) {
 	if err := principal.able(); err != nil {
 		return nil, refuse(BadPrincipal, "Access cannot be given to that person: %s", lower(err.Text))
 	}
-	if err := f.Rules.evaluable(); err != nil {
-		return nil, err
-	}
 	res, ok := f.Rules.Resource(a.Resource)
 	if !ok {
 		return nil, refuse(NoResource, "There is no resource %q that can be asked for. `/access request` shows what there is.", Clean(a.Resource, 80))
 	}
-	reason, ticket := Clean(a.Reason, MaxText), Clean(a.Ticket, 200)
-	if err := f.Rules.demands(res, a.Duration, reason, ticket); err != nil {
+	x := f.ruling(f.Rules, principal.Person, res)
+	if err := x.allows(res.ID); err != nil {
 		return nil, err
 	}
-	return []Event{f.event(Request{}, Requested{
+	reason, ticket := Clean(a.Reason, MaxText), Clean(a.Ticket, 200)
+	if err := x.demands(res.ID, a.Duration, reason, ticket); err != nil {
+		return nil, err
+	}
+	filed := f.event(Request{}, Requested{
 		Requestor: f.Actor.Person, Principal: principal.Person,
 		Resource: res.ID, Title: res.Title, Target: res.Target,
 		Reason: reason, Ticket: ticket, Duration: a.Duration,
-	})}, nil
+	})
+	r, err := Apply(Request{}, filed)
+	if err != nil {
+		return nil, err
+	}
+	if given, ok := f.given(x, r); ok {
+		return []Event{filed, given}, nil
+	}
+	return []Event{filed}, nil
 }
 
-// demands checks what the configuration asks of a filing.
-func (r *Rules) demands(res Resource, d time.Duration, reason, ticket string) *Refusal {
-	limit := r.Limit(res)
-	switch {
-	case d < 0 || d > 0 && d < time.Second:
-		return refuse(BadDuration, "A duration is positive, for example 30m, 4h or 2d.")
-	case d > limit:
-		return refuse(TooLong, "%s can be given for at most %s; you asked for %s.", res.ID, FormatDuration(limit), FormatDuration(d))
-	case d == 0 && r.Settings.RequireDuration:
-		return refuse(NeedsDuration, "Say for how long, for example 30m, 4h or 2d.")
-	case reason == "" && r.Settings.RequireReason:
-		return refuse(NeedsReason, "Say why: a reason is required.")
-	case r.Settings.RequireTicket != nil && !r.Settings.RequireTicket.MatchString(ticket):
-		return refuse(NeedsTicket, "Name the ticket: it must match %s.", r.Settings.TicketPattern())
+// given is the approval that needs no person, where the policies give one and
+// nobody asks for somebody else.
+func (f Facts) given(x ruling, r Request) (Event, bool) {
+	if !x.rules.Same(r.Requestor, r.Principal) {
+		return Event{}, false
 	}
-	return nil
+	for _, p := range x.taking {
+		for _, w := range p.Approval {
+			if w.Type == "persistent" {
+				return f.approveAlone(x, r, ByPersistent), true
+			}
+		}
+	}
+	return Event{}, false
+}
+
+// approveAlone approves without a person: for what was asked, cut to the limit,
+// else for the shorter of the limit and one hour.
+func (f Facts) approveAlone(x ruling, r Request, s Source) Event {
+	lasts := min(x.limit, time.Hour)
+	if r.Duration > 0 {
+		lasts = min(x.limit, r.Duration)
+	}
+	f.ID, f.Actor = "", Actor{}
+	e := f.event(r, nil)
+	e.Body = Approval{Source: s, Policies: x.names(), Expires: e.At.Add(lasts), Target: r.Target}
+	return e
 }

@@ -206,6 +206,9 @@ func (f Facts) mayRevoke(r Request) bool {
 	if f.Rules.Reviewer(f.Actor.Person) {
 		return true
 	}
+	if f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r)).part(r, f.Actor.Person) == approver {
+		return true
+	}
 	if r.Decision == nil {
 		return false
 	}

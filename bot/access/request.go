@@ -23,6 +23,7 @@ type Request struct {
 	FiledAt    time.Time
 	FiledUnder string // config commit of the filing
 
+	Votes     []Ballot   // approvals that were not enough by themselves
 	Decision  *Decision  // approved, denied, cancelled or timed out; nil while pending
 	Grant     *Grant     // nil until the intent to grant stands in the log
 	Failure   *Failure   // what does not work right now, and is being tried again
@@ -103,6 +104,7 @@ type Extension struct {
 	By       Person
 	Duration time.Duration
 	Reason   string
+	Votes    []Ballot
 }
 
 // A Settled extension is one that was decided.
@@ -190,6 +192,7 @@ func (r Request) clone() Request {
 	n := r
 	n.seen = slices.Clip(r.seen)
 	n.Posts = slices.Clip(r.Posts)
+	n.Votes = slices.Clip(r.Votes)
 	n.Settled = slices.Clip(r.Settled)
 	n.Refusals = slices.Clip(r.Refusals)
 	n.Messages = slices.Clone(r.Messages)

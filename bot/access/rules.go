@@ -17,9 +17,9 @@ type Rules struct {
 	Settings  Settings
 	People    []Known
 	Resources []Resource
-	// Policies says that the configuration replaces the default approvals by
-	// access policies.
-	Policies bool
+	Groups    []Group
+	Policies  []Policy // replace the default approvals as soon as there are any
+	OnCall    OnCall
 }
 
 // SlackSettings say where in Slack the bot speaks.
@@ -40,12 +40,13 @@ type Settings struct {
 	Reminders       []time.Duration // after the filing; the last one repeats
 }
 
-// TicketPattern is the pattern as it was written in the configuration.
+// TicketPattern is the pattern as it was written in the configuration; empty if
+// no ticket is required.
 func (s Settings) TicketPattern() string {
 	if s.RequireTicket == nil {
 		return ""
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(s.RequireTicket.String(), "^(?:"), ")$")
+	return patternText(s.RequireTicket)
 }
 
 // Known is what the configuration says about a person that cannot be looked up
@@ -90,7 +91,7 @@ func (r *Rules) Limit(res Resource) time.Duration {
 // presets within the limit, the requested duration even where it is no preset,
 // and the limit itself where no preset fits.
 func Options(r Request, today, filed *Rules) []time.Duration {
-	limit, err := Facts{Rules: today, Filed: filed}.limit(r)
+	limit, err := Facts{Rules: today, Filed: filed, Anytime: true}.limit(r)
 	if err != nil || limit <= 0 {
 		return nil
 	}
@@ -206,11 +207,16 @@ func Changed(a, b *Rules) (added, removed []string) {
 	return added, removed
 }
 
-// evaluable refuses to decide under rules that this evaluator does not know:
-// guessing would widen access.
-func (r *Rules) evaluable() error {
-	if r.Policies {
-		return refuse(NotEvaluable, "The configuration contains access policies, which this version of Countersign cannot evaluate. Nothing can be requested or decided until they are removed or the bot is updated.")
+// Manager is the canonical address of a person's manager; empty if none is
+// known, or if it would be themselves.
+func (r *Rules) Manager(p Person) string {
+	who := r.Who(p)
+	for _, k := range r.People {
+		if who != "" && plain(k.Email) == who && k.Manager != "" {
+			if m := r.Canonical(k.Manager); m != who {
+				return m
+			}
+		}
 	}
-	return nil
+	return ""
 }

@@ -78,7 +78,6 @@ func TestWhichRulesGovern(t *testing.T) {
 		{"target changed", with(func(r *access.Rules) { r.Resources[0].Target.With = map[string]any{"key": "root"} }), rules(), bob, approve, "target_changed"},
 		{"resource gone", with(func(r *access.Rules) { r.Resources = nil }), rules(), bob, approve, "no_such_resource"},
 		{"resource gone, denied all the same", with(func(r *access.Rules) { r.Resources = nil }), rules(), bob, access.Deny{Request: id}, "ok"},
-		{"policies that cannot be evaluated", with(func(r *access.Rules) { r.Policies = true }), rules(), bob, approve, "not_evaluable"},
 		{"a message that the log does not know", rules(), rules(), bob, access.Approve{Request: id, For: time.Hour, Where: access.Place{Channel: "C1", TS: "1.2"}}, "unknown_message"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -114,7 +113,6 @@ func TestFiling(t *testing.T) {
 		{"no ticket", ticket, access.Actor{Person: alice}, access.File{Resource: "admins"}, "ticket_required"},
 		{"a ticket inside other text", ticket, access.Actor{Person: alice}, access.File{Resource: "admins", Ticket: "see ABC-1"}, "ticket_required"},
 		{"a ticket", ticket, access.Actor{Person: alice}, access.File{Resource: "admins", Ticket: "ABC-1"}, "ok"},
-		{"policies that cannot be evaluated", with(func(r *access.Rules) { r.Policies = true }), access.Actor{Person: alice}, access.File{Resource: "admins"}, "not_evaluable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := access.Facts{Now: t0, New: id, Actor: c.by, Rules: c.rules, Filed: c.rules}

@@ -13,6 +13,12 @@ func recordOf(e access.Event) (record, error) {
 		Version: formatVersion, EventID: e.ID, Request: e.Request, Event: e.Body.Kind(), At: e.At,
 		By: person(e.By), ConfigCommit: e.Config, Rules: e.Rules, RecordedLate: e.Late,
 	}
+	for key, members := range e.Groups {
+		if r.Groups == nil {
+			r.Groups = map[string][]person{}
+		}
+		r.Groups[key] = people(members)
+	}
 	switch b := e.Body.(type) {
 	case access.Requested:
 		r.Requestor, r.Principal = ptr(person(b.Requestor)), ptr(person(b.Principal))
@@ -21,6 +27,8 @@ func recordOf(e access.Event) (record, error) {
 	case access.Approval:
 		r.Source, r.Approvers, r.Policies = string(b.Source), people(b.Approvers), b.Policies
 		r.ExpiresAt, r.Target = b.Expires, targetOf(b.Target)
+	case access.Vote:
+		r.Duration, r.Round = length(b.For), b.Round
 	case access.Denial:
 		r.Reason = text(b.Reason)
 	case access.Cancellation, access.Timeout, access.Granted, access.Reminded:
@@ -74,6 +82,8 @@ func (r record) body() (access.Body, error) {
 			Source: access.Source(r.Source), Approvers: values(r.Approvers), Policies: r.Policies,
 			Expires: r.ExpiresAt.UTC(), Target: r.Target.value(),
 		}, nil
+	case "vote":
+		return access.Vote{For: time.Duration(r.Duration), Round: r.Round}, nil
 	case "denied":
 		return access.Denial{Reason: string(r.Reason)}, nil
 	case "cancelled":
@@ -125,6 +135,17 @@ func (r record) grantBody() (access.Body, error) {
 		}, nil
 	}
 	return nil, fmt.Errorf("decode event: %q is no event that this program knows", r.Event)
+}
+
+func groupsOf(groups map[string][]person) map[string][]access.Person {
+	var out map[string][]access.Person
+	for key, members := range groups {
+		if out == nil {
+			out = map[string][]access.Person{}
+		}
+		out[key] = values(members)
+	}
+	return out
 }
 
 func ptr[T any](v T) *T { return &v }

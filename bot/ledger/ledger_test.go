@@ -72,9 +72,11 @@ func kinds() []access.Event {
 	for i, b := range bodies {
 		all = append(all, event(i+1, b.by, b.body))
 	}
+	vote := event(39, bob, access.Vote{For: time.Hour, Round: 2})
+	vote.Groups = map[string][]access.Person{"github:acme/dba": {bob, alice}, "slack:ops": nil}
 	late := event(40, access.Person{}, access.Ended{Cause: access.CauseExpired})
 	late.Late = true
-	return append(all,
+	return append(all, vote,
 		event(41, bob, access.Denial{Reason: hostile}), event(42, alice, access.Cancellation{}), event(43, access.Person{}, access.Timeout{}),
 		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late)
 }

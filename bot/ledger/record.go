@@ -30,6 +30,8 @@ type record struct {
 	Rules        int       `yaml:"rules"`
 	RecordedLate bool      `yaml:"recorded_late,omitempty"`
 
+	Groups map[string][]person `yaml:"groups,omitempty"`
+
 	Requestor *person `yaml:"requestor,omitempty"`
 	Principal *person `yaml:"principal,omitempty"`
 	Resource  string  `yaml:"resource,omitempty"`
@@ -60,6 +62,8 @@ type record struct {
 	Bot      string `yaml:"bot,omitempty"`
 	Text     *text  `yaml:"text,omitempty"`
 	Previous *text  `yaml:"previous,omitempty"`
+
+	Round int `yaml:"round,omitempty"`
 
 	Notice    string  `yaml:"notice,omitempty"`
 	To        *person `yaml:"to,omitempty"`
@@ -176,6 +180,6 @@ func Decode(data []byte) (access.Event, error) {
 	}
 	return access.Event{
 		ID: r.EventID, Request: r.Request, At: r.At.UTC(), By: access.Person(r.By),
-		Config: r.ConfigCommit, Rules: r.Rules, Late: r.RecordedLate, Body: body,
+		Config: r.ConfigCommit, Rules: r.Rules, Late: r.RecordedLate, Groups: groupsOf(r.Groups), Body: body,
 	}, nil
 }

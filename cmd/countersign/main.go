@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -47,6 +48,8 @@ func commands() []command {
 		{"report", "--repo PATH", "write the log as a table (TSV)", reportCommand},
 		{"verify", "--repo PATH", "check a clone of the log, offline", verifyCommand},
 		{"config check", "FILE", "check a configuration", configCheck},
+		{"policy test", "FILE", "run the tests beside the policies", policyTest},
+		{"policy explain", "--as ADDRESS --resource ID", "say who may approve, and why", policyExplain},
 		{"slack manifest", "", "print the manifest of the Slack app", slackManifest},
 		{"version", "", "print the version", version},
 	}
@@ -132,6 +135,16 @@ func flags(c console, name, args, about string) *flag.FlagSet {
 		}
 	}
 	return fs
+}
+
+// parseWithFile reads the flags of a command that takes one FILE, which may
+// stand before or after them.
+func parseWithFile(fs *flag.FlagSet, args []string) (string, error) {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		return args[0], parse(fs, args[1:])
+	}
+	err := parse(fs, args, "FILE")
+	return fs.Arg(0), err
 }
 
 // parse reads the flags and exactly as many arguments as are named.
