@@ -53,6 +53,8 @@ func TestCutPost(t *testing.T) {
 	for _, how := range []string{"cut_after", "cut_before", "500", "ratelimited", "internal_error"} {
 		t.Run(how, func(t *testing.T) {
 			s := start(t)
+			// What was filed before the start, to the second, is looked for in any case.
+			time.Sleep(1100 * time.Millisecond)
 			if err := s.slack.Fault(slacksim.Fault{Fail: &slacksim.FailCalls{Method: "chat.postMessage", Error: how, Times: 1, RetryAfter: 1}}); err != nil {
 				t.Fatal(err)
 			}
@@ -167,9 +169,38 @@ func TestEverythingTwiceAndOdd(t *testing.T) {
 	if n := len(s.book.Requests()); n != 1 {
 		t.Errorf("%d requests, want 1", n)
 	}
+	s.click("bob", s.message(r.ID), "revoke")
+	s.modal("bob")
+	s.command("dan", "/access help")
+	s.told("dan", "gives access for a limited time")
 	time.Sleep(200 * time.Millisecond)
 	for _, e := range s.slack.As("bob").Ephemerals(channel) {
 		t.Errorf("bob was told %s", e.Text)
+	}
+	if n := len(s.slack.As("dan").Ephemerals(channel)); n != 1 {
+		t.Errorf("dan got %d answers to one command", n)
+	}
+	if n := len(s.slack.As("bob").Modals()); n != 1 {
+		t.Errorf("%d forms are open after one click", n)
+	}
+}
+
+// TestRedirectIsNotFollowed: it would carry the token to another host.
+func TestRedirectIsNotFollowed(t *testing.T) {
+	var carried atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { carried.Add(1) }))
+	defer other.Close()
+	r := newRogue(t, nil)
+	r.Config.Handler = http.RedirectHandler(other.URL, http.StatusTemporaryRedirect)
+	log := &logs{}
+	r.app(t, log)
+	for end := time.Now().Add(5 * time.Second); !strings.Contains(log.String(), "307"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the log says %q", log.String())
+		}
+	}
+	if n := carried.Load(); n != 0 {
+		t.Errorf("%d calls went to another host", n)
 	}
 }
 
@@ -204,6 +235,7 @@ type rogue struct {
 }
 
 func newRogue(t *testing.T, greet func(*websocket.Conn)) *rogue {
+	t.Parallel()
 	r := &rogue{acked: make(chan string, 10), greet: greet}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/auth.test", func(w http.ResponseWriter, _ *http.Request) {

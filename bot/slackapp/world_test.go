@@ -202,7 +202,7 @@ func (l *logs) String() string {
 
 // stage is a local Slack with the app on it.
 type stage struct {
-	*testing.T
+	testing.TB
 	slack *slacksim.Server
 	http  *httptest.Server
 	world slacksim.World
@@ -213,10 +213,12 @@ type stage struct {
 }
 
 // set prepares everything but does not start the app.
-func set(t *testing.T, change ...func(*slacksim.Config, *book)) *stage {
+func set(t testing.TB, change ...func(*slacksim.Config, *book)) *stage {
 	t.Helper()
-	t.Parallel()
-	s := &stage{T: t, book: newBook(), logs: &logs{}}
+	if p, ok := t.(interface{ Parallel() }); ok {
+		p.Parallel()
+	}
+	s := &stage{TB: t, book: newBook(), logs: &logs{}}
 	cfg := slacksim.Config{World: slacksim.DefaultWorld()}
 	for _, f := range change {
 		f(&cfg, s.book)
@@ -237,7 +239,7 @@ func set(t *testing.T, change ...func(*slacksim.Config, *book)) *stage {
 }
 
 // start sets everything up and waits until the app is ready.
-func start(t *testing.T, change ...func(*slacksim.Config, *book)) *stage {
+func start(t testing.TB, change ...func(*slacksim.Config, *book)) *stage {
 	t.Helper()
 	s := set(t, change...)
 	s.run()
@@ -275,6 +277,11 @@ func (s *stage) run() {
 	s.Cleanup(func() {
 		if err := once(); err != nil {
 			s.Error(err)
+		}
+		for _, token := range []string{s.world.App.BotToken, s.world.App.AppToken} {
+			if strings.Contains(s.logs.String(), token) {
+				s.Errorf("a token is in the log")
+			}
 		}
 		if s.Failed() {
 			s.Log(s.logs.String())
