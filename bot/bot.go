@@ -45,7 +45,8 @@ type Notifier interface {
 	Announce(text string)
 }
 
-// Config is what a [Bot] is made of. All fields but Entropy are required.
+// Config is what a [Bot] is made of. Entropy, Directories and OnCall may be
+// left unset.
 type Config struct {
 	Ledger    Ledger
 	Rules     *Rulebook
@@ -54,6 +55,9 @@ type Config struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Entropy   io.Reader // for the ids of requests; unset: crypto/rand
+
+	Directories map[string]Directory // by the kind of group: github, slack
+	OnCall      map[string]OnCall    // by the integration: pagerduty, incidentio
 }
 
 // A Bot is the application: it decides commands and pays what the log owes.
@@ -95,21 +99,20 @@ const writeTimeout = 10 * time.Second
 // as it stands then. The error is an [access.Refusal] for the person who acted,
 // or a fault: then the person must be told that it could not be recorded.
 func (b *Bot) Handle(ctx context.Context, c access.Command) (access.Request, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
 	if c.Do == nil {
 		return access.Request{}, errors.New("bot: a command without an action")
 	}
 	id, _ := c.Do.Target()
-	f := access.Facts{ID: c.ID, Actor: c.Actor, Rules: b.Rules.Current()}
+	r, ok := b.Ledger.Request(id)
+	if !ok && id != "" {
+		return r, access.Refuse(access.NoSuchRequest, "There is no such request.")
+	}
+	f := b.facts(ctx, c, r)
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
 	if id == "" {
 		return b.file(ctx, f, c.Do)
 	}
-	r, ok := b.Ledger.Request(id)
-	if !ok {
-		return r, access.Refuse(access.NoSuchRequest, "There is no such request.")
-	}
-	f.Filed = b.Rules.At(ctx, r.FiledUnder)
 	r, err := b.Ledger.Update(ctx, id, b.decide(f, c.Do))
 	if refusal, ok := access.AsRefusal(err); ok {
 		b.note(ctx, id, f, c.Do, refusal)

@@ -126,11 +126,35 @@ func (e *engine) effect(ctx context.Context, r access.Request, due access.Effect
 		return e.revoke(ctx, r)
 	case access.DoTimeOut:
 		return e.record(ctx, r.ID, access.TimeOut{Request: r.ID})
+	case access.DoPage:
+		return e.page(ctx, r)
 	case access.DoRemind:
 		if err := e.record(ctx, r.ID, access.Remind{Request: r.ID}); err != nil {
 			return err
 		}
 		e.b.Notifier.Remind(r.ID)
+	}
+	return nil
+}
+
+// page calls the people on call, and records each call that was made. The
+// vendors take the same call twice for one.
+func (e *engine) page(ctx context.Context, r access.Request) error {
+	for _, p := range access.Pages(r, e.b.Rules.Current()) {
+		o := e.b.OnCall[p.Integration]
+		if o == nil {
+			return fmt.Errorf("page: %s is not set up", p.Integration)
+		}
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		ref, url, err := o.Page(call, p)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("page: %w", err)
+		}
+		post := access.Post{Notice: access.NoticePage + "-" + p.Integration, Channel: p.Integration, TS: ref, Permalink: url}
+		if err := e.record(ctx, r.ID, access.Notify{Request: r.ID, Post: post}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

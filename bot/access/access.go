@@ -60,16 +60,19 @@ type Source string
 
 // The sources of approval that these rules give.
 const (
-	ByReviewer Source = "reviewer"
-	BySelf     Source = "self" // a reviewer's own request, where one_party allows it
-	ByGroup    Source = "group"
-	ByManager  Source = "manager"
+	ByReviewer   Source = "reviewer"
+	BySelf       Source = "self" // a reviewer's own request, where one_party allows it
+	ByGroup      Source = "group"
+	ByManager    Source = "manager"
+	ByEscalation Source = "escalation"
+	// ByOnCall is given to a requestor who is on call.
+	ByOnCall Source = "on_call"
 	// ByPersistent is always given, by nobody in particular, and ends like all access.
 	ByPersistent Source = "persistent"
 )
 
 // alone reports whether no person gave the approval.
-func (s Source) alone() bool { return s == ByPersistent }
+func (s Source) alone() bool { return s == ByPersistent || s == ByOnCall }
 
 // A Target is the access itself as its provider knows it. It is pinned in the
 // log when a request is filed and approved: revoking uses the pinned target,

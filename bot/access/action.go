@@ -27,9 +27,22 @@ type Facts struct {
 	// as asked at this moment. What could not be asked is not there.
 	Members map[string][]Person
 
+	// Duties are who is on call, by integration, as asked at this moment. What
+	// could not be asked is not there.
+	Duties map[string][]Duty
 	// Anytime lets policies take part whatever the hour: for what is shown or
 	// foretold, never for what is decided.
 	Anytime bool
+}
+
+// Asks reports whether an action is decided by who is in groups or on call, so
+// that this must be asked first.
+func Asks(a Action) bool {
+	switch a.(type) {
+	case File, Approve, Deny, Extend, ApproveExtension, DenyExtension, Revoke:
+		return true
+	}
+	return false
 }
 
 // Decide settles what an action does to a request: the events to record, none
@@ -89,7 +102,7 @@ func (f Facts) event(r Request, b Body) Event {
 	if r.Seq == 0 {
 		id = f.New
 	}
-	e := Event{ID: f.ID, Request: id, At: at, By: f.Actor.Person, Config: f.Rules.Commit, Rules: Evaluator, Late: f.Late, Groups: f.Members, Body: b}
+	e := Event{ID: f.ID, Request: id, At: at, By: f.Actor.Person, Config: f.Rules.Commit, Rules: Evaluator, Late: f.Late, Groups: f.Members, Duties: f.Duties, Body: b}
 	if e.ID == "" {
 		e.ID = ownID(id, r.Seq+1)
 	}

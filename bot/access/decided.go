@@ -44,7 +44,7 @@ type Vote struct {
 func (Vote) Kind() string { return "vote" }
 
 func (b Vote) apply(r *Request, e Event) error {
-	ballot := Ballot{By: e.By, At: e.At, For: b.For}
+	ballot := Ballot{By: e.By, At: e.At, For: b.For, Duties: e.Duties}
 	if b.Round > 0 {
 		if r.Extension == nil || r.Extension.Round != b.Round {
 			return fmt.Errorf("votes on an extension that does not wait")
@@ -175,7 +175,7 @@ func (a Approve) decide(f Facts, r Request) ([]Event, error) {
 	case a.For > limit:
 		return nil, refuse(TooLong, "%s can be given for at most %s; choose a shorter expiry.", r.Resource, FormatDuration(limit))
 	}
-	ballot := Ballot{By: f.Actor.Person, At: f.Now, For: a.For}
+	ballot := Ballot{By: f.Actor.Person, At: f.Now, For: a.For, Duties: f.Duties}
 	today, then, err := f.rulings(r)
 	if err != nil {
 		return nil, err

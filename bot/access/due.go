@@ -15,6 +15,7 @@ const (
 	DoRevoke  Effect = "revoke"
 	DoTimeOut Effect = "time_out"
 	DoRemind  Effect = "remind"
+	DoPage    Effect = "page"
 )
 
 // Due says what is owed for a request at a time. An access that is past its
@@ -25,6 +26,9 @@ func Due(r Request, rules *Rules, now time.Time) Effect {
 	case Pending:
 		if !now.Before(r.FiledAt.Add(rules.Settings.PendingTimeout)) {
 			return DoTimeOut
+		}
+		if len(Pages(r, rules)) > 0 {
+			return DoPage
 		}
 		if at := r.nextReminder(rules); !at.IsZero() && !now.Before(at) {
 			return DoRemind

@@ -15,6 +15,7 @@ type Event struct {
 	Config  string              // commit of the configuration that was in force
 	Rules   int                 // version of the evaluator that decided
 	Groups  map[string][]Person // who was in the groups that were asked, by [Group.Key]
+	Duties  map[string][]Duty   // who was on call, by integration, where that was asked
 	Late    bool                // recorded after the fact: the log could not be written at the time
 	Body    Body
 }

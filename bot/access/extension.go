@@ -151,7 +151,7 @@ func (a ApproveExtension) decide(f Facts, r Request) ([]Event, error) {
 		return nil, err
 	}
 	x := r.Extension
-	v, ok, err := settle(today, then, r, x.Votes, Ballot{By: f.Actor.Person, At: f.Now, For: x.Duration})
+	v, ok, err := settle(today, then, r, x.Votes, Ballot{By: f.Actor.Person, At: f.Now, For: x.Duration, Duties: f.Duties})
 	if err != nil {
 		return nil, err
 	}

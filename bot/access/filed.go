@@ -95,8 +95,11 @@ func (f Facts) given(x ruling, r Request) (Event, bool) {
 	}
 	for _, p := range x.taking {
 		for _, w := range p.Approval {
-			if w.Type == "persistent" {
-				return f.approveAlone(x, r, ByPersistent), true
+			switch {
+			case w.Type == "persistent":
+				return f.approveAlone(x, r, ByPersistent, time.Hour), true
+			case w.Type == "auto" && x.onDuty(w, f.Duties, r.Principal, true) == yes:
+				return f.approveAlone(x, r, ByOnCall, x.rules.OnCall.lasts(w.Integration)), true
 			}
 		}
 	}
@@ -104,9 +107,9 @@ func (f Facts) given(x ruling, r Request) (Event, bool) {
 }
 
 // approveAlone approves without a person: for what was asked, cut to the limit,
-// else for the shorter of the limit and one hour.
-func (f Facts) approveAlone(x ruling, r Request, s Source) Event {
-	lasts := min(x.limit, time.Hour)
+// else for the shorter of the limit and what is usual.
+func (f Facts) approveAlone(x ruling, r Request, s Source, usual time.Duration) Event {
+	lasts := min(x.limit, usual)
 	if r.Duration > 0 {
 		lasts = min(x.limit, r.Duration)
 	}

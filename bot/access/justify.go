@@ -16,7 +16,7 @@ func Justify(before Request, e Event, today, filed *Rules) error {
 	if today == nil || filed == nil {
 		return fmt.Errorf("the configuration that governed it cannot be read")
 	}
-	f := Facts{Now: e.At, ID: e.ID, New: e.Request, Actor: Actor{Person: e.By}, Rules: today, Filed: filed, Late: e.Late, Members: e.Groups}
+	f := Facts{Now: e.At, ID: e.ID, New: e.Request, Actor: Actor{Person: e.By}, Rules: today, Filed: filed, Late: e.Late, Members: e.Groups, Duties: e.Duties}
 	if b, ok := e.Body.(Approval); ok && b.Source.alone() {
 		return f.justifyAlone(before, e)
 	}
@@ -51,6 +51,8 @@ func actionOf(r Request, e Event) (Action, bool) {
 		return File{Resource: b.Resource, Principal: Actor{Person: b.Principal}, Duration: b.Duration, Reason: b.Reason, Ticket: b.Ticket}, true
 	case Approval:
 		return Approve{Request: r.ID, For: b.Expires.Sub(e.At)}, true
+	case Escalation:
+		return Escalate{Request: r.ID}, true
 	case Vote:
 		if b.Round > 0 {
 			return ApproveExtension{Request: r.ID, Round: b.Round}, true

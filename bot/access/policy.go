@@ -118,7 +118,7 @@ func (r *Rules) policies() []Policy {
 	}
 	return []Policy{{
 		Requestor: Whom{Type: "any"}, Resource: Which{Type: "any"},
-		Approval: []Way{{Type: "reviewers"}},
+		Approval: append([]Way{{Type: "reviewers"}}, r.OnCall.ways()...),
 		Terms:    Terms{OneParty: r.Settings.OneParty},
 	}}
 }

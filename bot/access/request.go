@@ -23,6 +23,7 @@ type Request struct {
 	FiledAt    time.Time
 	FiledUnder string // config commit of the filing
 
+	Escalated time.Time  // when the people on call were called; zero: not
 	Votes     []Ballot   // approvals that were not enough by themselves
 	Decision  *Decision  // approved, denied, cancelled or timed out; nil while pending
 	Grant     *Grant     // nil until the intent to grant stands in the log

@@ -147,9 +147,10 @@ func (f Facts) Requestable(r *Rules, principal Person) []Resource {
 
 // A Ballot is one person's approval, as it is counted.
 type Ballot struct {
-	By  Person
-	At  time.Time
-	For time.Duration
+	By     Person
+	At     time.Time
+	For    time.Duration
+	Duties map[string][]Duty // who was on call when it was cast, see [Facts.Duties]
 }
 
 // part is how a person stands to a request under a ruling.
@@ -167,7 +168,7 @@ func (x ruling) part(r Request, p Person) part {
 	best := stranger
 	for _, policy := range x.taking {
 		for _, w := range policy.Approval {
-			in := x.counts(w, r, p)
+			in := x.counts(w, r, Ballot{By: p, Duties: x.f.Duties})
 			if in == no {
 				continue
 			}
@@ -184,8 +185,9 @@ func (x ruling) part(r Request, p Person) part {
 	return best
 }
 
-// counts says whether a way counts on a person, at any of its steps.
-func (x ruling) counts(w Way, r Request, p Person) answer {
+// counts says whether a way counts a ballot, at any of its steps.
+func (x ruling) counts(w Way, r Request, b Ballot) answer {
+	p := b.By
 	switch w.Type {
 	case "reviewers":
 		if x.rules.Reviewer(p) {
@@ -197,11 +199,16 @@ func (x ruling) counts(w Way, r Request, p Person) answer {
 		if m := x.rules.Manager(r.Principal); m != "" && x.rules.Who(p) == m {
 			return yes
 		}
+	case "escalation":
+		if r.Escalated.IsZero() {
+			return no
+		}
+		return x.onDuty(w, b.Duties, p, false)
 	case "steps":
 		best := no
 		for _, step := range w.Steps {
 			for _, entry := range step {
-				best = max(best, x.counts(entry, r, p))
+				best = max(best, x.counts(entry, r, b))
 			}
 		}
 		return best
@@ -245,7 +252,7 @@ func (x ruling) meets(w Way, r Request, ballots []Ballot) (used []Ballot, ok boo
 		need = max(w.Count, 1)
 	}
 	for _, b := range ballots {
-		if x.counts(w, r, b.By) != yes || slices.ContainsFunc(used, func(u Ballot) bool { return x.rules.Same(u.By, b.By) }) {
+		if x.counts(w, r, b) != yes || slices.ContainsFunc(used, func(u Ballot) bool { return x.rules.Same(u.By, b.By) }) {
 			continue
 		}
 		if used = append(used, b); len(used) == need {
@@ -385,6 +392,8 @@ func (x ruling) say(w Way) string {
 		return "somebody of " + strings.Join(w.Groups, ", ")
 	case "manager":
 		return "the manager"
+	case "escalation":
+		return "after Escalate, somebody on call in " + vendor(w.Integration)
 	case "steps":
 		var steps []string
 		for _, step := range w.Steps {

@@ -9,6 +9,7 @@ type Controls struct {
 	Preset    time.Duration   // the option that is chosen to begin with; 0: none
 	Decide    bool            // Approve and Deny
 	Cancel    bool
+	Escalate  bool // for the requestor, while nobody was called yet
 	Revoke    bool
 	Extension *Extension // its Approve and Deny
 }
@@ -17,7 +18,8 @@ type Controls struct {
 func ControlsOf(r Request, today, filed *Rules) Controls {
 	switch r.Status {
 	case Pending:
-		c := Controls{Expiry: Options(r, today, filed), Decide: true, Cancel: true}
+		c := Controls{Expiry: Options(r, today, filed), Decide: true, Cancel: true,
+			Escalate: r.Escalated.IsZero() && len((Facts{Rules: today}).Escalations(r)) > 0}
 		for _, d := range c.Expiry {
 			if d == r.Duration {
 				c.Preset = d

@@ -19,6 +19,15 @@ func recordOf(e access.Event) (record, error) {
 		}
 		r.Groups[key] = people(members)
 	}
+	for key, duties := range e.Duties {
+		if r.OnCall == nil {
+			r.OnCall = map[string][]duty{}
+		}
+		r.OnCall[key] = make([]duty, len(duties))
+		for i, d := range duties {
+			r.OnCall[key][i] = duty{d.Person.Email, d.Person.Slack, d.Policy, d.Level, d.Schedule, d.Start, d.End}
+		}
+	}
 	switch b := e.Body.(type) {
 	case access.Requested:
 		r.Requestor, r.Principal = ptr(person(b.Requestor)), ptr(person(b.Principal))
@@ -31,7 +40,7 @@ func recordOf(e access.Event) (record, error) {
 		r.Duration, r.Round = length(b.For), b.Round
 	case access.Denial:
 		r.Reason = text(b.Reason)
-	case access.Cancellation, access.Timeout, access.Granted, access.Reminded:
+	case access.Cancellation, access.Timeout, access.Escalation, access.Granted, access.Reminded:
 	case access.RefusedTry:
 		r.Action, r.Code, r.Message = b.Action, string(b.Code), text(b.Text)
 	case access.GrantIntent:
@@ -92,6 +101,8 @@ func (r record) body() (access.Body, error) {
 		return access.Timeout{}, nil
 	case "refused":
 		return access.RefusedTry{Action: r.Action, Code: access.Code(r.Code), Text: string(r.Message)}, nil
+	case "escalated":
+		return access.Escalation{}, nil
 	case "reminded":
 		return access.Reminded{}, nil
 	case "notified":
@@ -144,6 +155,23 @@ func groupsOf(groups map[string][]person) map[string][]access.Person {
 			out = map[string][]access.Person{}
 		}
 		out[key] = values(members)
+	}
+	return out
+}
+
+func dutiesOf(duties map[string][]duty) map[string][]access.Duty {
+	var out map[string][]access.Duty
+	for key, list := range duties {
+		if out == nil {
+			out = map[string][]access.Duty{}
+		}
+		out[key] = nil
+		for _, d := range list {
+			out[key] = append(out[key], access.Duty{
+				Person: access.Person{Email: d.Email, Slack: d.Slack}, Policy: d.Policy, Level: d.Level,
+				Schedule: d.Schedule, Start: d.Start.UTC(), End: d.End.UTC(),
+			})
+		}
 	}
 	return out
 }

@@ -74,9 +74,17 @@ func kinds() []access.Event {
 	}
 	vote := event(39, bob, access.Vote{For: time.Hour, Round: 2})
 	vote.Groups = map[string][]access.Person{"github:acme/dba": {bob, alice}, "slack:ops": nil}
+	escalated := event(38, alice, access.Escalation{})
+	escalated.Duties = map[string][]access.Duty{
+		"incidentio": nil,
+		"pagerduty": {
+			{Person: bob, Policy: "PABC123", Level: 1, Schedule: "PSCHED", Start: t0, End: t0.Add(8 * time.Hour)},
+			{Person: access.Person{Email: "erin@example.com"}, Policy: "PABC123", Level: 2},
+		},
+	}
 	late := event(40, access.Person{}, access.Ended{Cause: access.CauseExpired})
 	late.Late = true
-	return append(all, vote,
+	return append(all, escalated, vote,
 		event(41, bob, access.Denial{Reason: hostile}), event(42, alice, access.Cancellation{}), event(43, access.Person{}, access.Timeout{}),
 		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late)
 }

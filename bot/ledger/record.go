@@ -31,6 +31,7 @@ type record struct {
 	RecordedLate bool      `yaml:"recorded_late,omitempty"`
 
 	Groups map[string][]person `yaml:"groups,omitempty"`
+	OnCall map[string][]duty   `yaml:"on_call,omitempty"`
 
 	Requestor *person `yaml:"requestor,omitempty"`
 	Principal *person `yaml:"principal,omitempty"`
@@ -74,6 +75,17 @@ type record struct {
 type person struct {
 	Email string `yaml:"email,omitempty"`
 	Slack string `yaml:"slack,omitempty"`
+}
+
+// duty is somebody's being on call, as it was answered.
+type duty struct {
+	Email    string    `yaml:"email,omitempty"`
+	Slack    string    `yaml:"slack,omitempty"`
+	Policy   string    `yaml:"policy,omitempty"`
+	Level    int       `yaml:"level,omitempty"`
+	Schedule string    `yaml:"schedule,omitempty"`
+	Start    time.Time `yaml:"start,omitempty"`
+	End      time.Time `yaml:"end,omitempty"`
 }
 
 type target struct {
@@ -180,6 +192,6 @@ func Decode(data []byte) (access.Event, error) {
 	}
 	return access.Event{
 		ID: r.EventID, Request: r.Request, At: r.At.UTC(), By: access.Person(r.By),
-		Config: r.ConfigCommit, Rules: r.Rules, Late: r.RecordedLate, Groups: groupsOf(r.Groups), Body: body,
+		Config: r.ConfigCommit, Rules: r.Rules, Late: r.RecordedLate, Groups: groupsOf(r.Groups), Duties: dutiesOf(r.OnCall), Body: body,
 	}, nil
 }

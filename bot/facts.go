@@ -1,0 +1,121 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// A Directory knows who is in groups that somebody else keeps. It is asked at
+// each decision, never from a cache; an error means that nobody can be told to
+// be a member.
+type Directory interface {
+	Members(ctx context.Context, g access.Group) ([]access.Person, error)
+}
+
+// An OnCall is a service that knows who is on call, and can call them. Both
+// calls may be repeated.
+type OnCall interface {
+	// Duties are the people on call right now. An error means that nobody may
+	// be taken to be.
+	Duties(ctx context.Context, w access.Watch) ([]access.Duty, error)
+	// Page calls them, once however often it is asked to for the same request,
+	// and returns a reference and an address of what was opened.
+	Page(ctx context.Context, p access.Page) (ref, url string, err error)
+}
+
+// askTimeout bounds the questions that a decision waits for.
+const askTimeout = 6 * time.Second
+
+// facts are what a decision on a request rests on besides the state: the rules
+// and, asked now, who is in the groups and on call that the rules name. What
+// cannot be asked is left out, which never widens anything.
+func (b *Bot) facts(ctx context.Context, c access.Command, r access.Request) access.Facts {
+	f := access.Facts{ID: c.ID, Actor: c.Actor, Rules: b.Rules.Current()}
+	resource := r.Resource
+	filing, files := c.Do.(access.File)
+	if files {
+		resource = filing.Resource
+	} else {
+		f.Filed = b.Rules.At(ctx, r.FiledUnder)
+	}
+	if !access.Asks(c.Do) {
+		return f
+	}
+	res, ok := f.Rules.Resource(resource)
+	if !ok {
+		res = access.Resource{ID: r.Resource, Target: r.Target}
+	}
+	n := access.NeedsOf(res, files, !r.Escalated.IsZero(), f.Rules, f.Filed)
+	f.Members, f.Duties = b.ask(ctx, n)
+	return f
+}
+
+// ask puts all questions at once.
+func (b *Bot) ask(ctx context.Context, n access.Needs) (map[string][]access.Person, map[string][]access.Duty) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var members map[string][]access.Person
+	var duties map[string][]access.Duty
+	for _, g := range n.Groups {
+		wg.Go(func() {
+			got, err := b.members(ctx, g)
+			if err != nil {
+				b.Log.Warn("a group cannot be asked for its members", "group", g.Name, "err", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if members == nil {
+				members = map[string][]access.Person{}
+			}
+			members[g.Key()] = got
+		})
+	}
+	for _, w := range n.Watches {
+		wg.Go(func() {
+			got, err := b.duties(ctx, w)
+			if err != nil {
+				b.Log.Warn("who is on call cannot be asked", "integration", w.Integration, "err", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if duties == nil {
+				duties = map[string][]access.Duty{}
+			}
+			duties[w.Integration] = got
+		})
+	}
+	wg.Wait()
+	return members, duties
+}
+
+// members asks one group.
+func (b *Bot) members(ctx context.Context, g access.Group) ([]access.Person, error) {
+	kind, _, _ := strings.Cut(g.Key(), ":")
+	d := b.Directories[kind]
+	if d == nil {
+		return nil, fmt.Errorf("no %s directory is set up", kind)
+	}
+	return d.Members(ctx, g)
+}
+
+// duties asks one integration. Its times are recorded to the second.
+func (b *Bot) duties(ctx context.Context, w access.Watch) ([]access.Duty, error) {
+	o := b.OnCall[w.Integration]
+	if o == nil {
+		return nil, fmt.Errorf("%s is not set up", w.Integration)
+	}
+	list, err := o.Duties(ctx, w)
+	for i := range list {
+		list[i].Start, list[i].End = list[i].Start.UTC().Truncate(time.Second), list[i].End.UTC().Truncate(time.Second)
+	}
+	return list, err
+}
