@@ -61,6 +61,8 @@ type world struct {
 	provider *bottest.Provider
 	told     *told
 	broken   bot.Provider // stands in for provider, if set
+	parse    func([]byte, string) (*access.Rules, error)
+	onCall   map[string]bot.OnCall
 
 	mu   sync.Mutex
 	bot  *bot.Bot
@@ -68,7 +70,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, store: &bottest.Store{}, provider: bottest.NewProvider(t), told: &told{}}
+	return &world{t: t, store: &bottest.Store{}, provider: bottest.NewProvider(t), told: &told{}, parse: rules}
 }
 
 // life is the log as one process sees it: once it has died, it writes nothing.
@@ -92,7 +94,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	book, _, err := bot.OpenRulebook(ctx, bot.RulebookConfig{Source: new(branch).push("c1", ""), Parse: rules, Used: []string{l.Config()}})
+	book, _, err := bot.OpenRulebook(ctx, bot.RulebookConfig{Source: new(branch).push("c1", ""), Parse: w.parse, Used: []string{l.Config()}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -102,7 +104,7 @@ func (w *world) start() {
 	}
 	b, err := bot.New(bot.Config{
 		Ledger: l, Rules: book, Providers: map[string]bot.Provider{"fake": p}, Notifier: w.told,
-		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), OnCall: w.onCall,
 	})
 	if err != nil {
 		w.t.Fatal(err)
