@@ -1,11 +1,13 @@
-// Package forge asks the forge that hosts the configuration about it: which
-// pull request brought a commit, who proposed, approved and merged it.
+// Package forge asks GitHub what the configuration needs to know of it: which
+// pull request brought a commit, who proposed, approved and merged it, and who
+// is in a team.
 package forge
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -44,18 +46,33 @@ func NewGitHub(c Config) (*GitHub, error) {
 	if c.Token == "" {
 		return nil, errors.New("forge: no token")
 	}
+	client, err := newClient(c)
+	if err != nil {
+		return nil, err
+	}
+	return &GitHub{client: client, owner: m[2], name: m[3]}, nil
+}
+
+// newClient is a client that sends the token to the configured address only.
+func newClient(c Config) (*github.Client, error) {
 	if c.Client == nil {
 		c.Client = &http.Client{Timeout: 20 * time.Second}
 	}
 	client := github.NewClient(c.Client).WithAuthToken(c.Token)
-	if c.APIURL != "" {
-		base, err := url.Parse(c.APIURL)
-		if err != nil || base.Scheme != "https" && !(base.Scheme == "http" && (base.Hostname() == "127.0.0.1" || base.Hostname() == "localhost")) {
-			return nil, fmt.Errorf("GITHUB_API_URL %q: want https://host/path", c.APIURL)
-		}
-		client.BaseURL = base.JoinPath("/")
+	if c.APIURL == "" {
+		return client, nil
 	}
-	return &GitHub{client: client, owner: m[2], name: m[3]}, nil
+	base, err := url.Parse(c.APIURL)
+	if err != nil || base.Scheme != "https" && !(base.Scheme == "http" && loopback(base.Hostname())) {
+		return nil, fmt.Errorf("GITHUB_API_URL %q: want https://host/path", c.APIURL)
+	}
+	client.BaseURL = base.JoinPath("/")
+	return client, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // A PullRequest is what brought a commit.
