@@ -142,8 +142,8 @@ func (r *Repo) allRefs() (map[string]plumbing.Hash, error) {
 
 // Resolve returns the id of the commit that ref names: a branch ("audit"), a
 // branch of the remote "origin" where there is no local one of that name (also
-// written "origin/audit"), a full name ("refs/tags/v1", "HEAD"), or a commit id of 40 digits. Annotated
-// tags are followed. It fails with ErrNotFound.
+// written "origin/audit"), a full name ("refs/tags/v1", "HEAD"), or a commit id
+// of 40 digits. Annotated tags are followed. It fails with ErrNotFound.
 func (r *Repo) Resolve(ctx context.Context, ref string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("resolve %s: %w", ref, err)

@@ -336,7 +336,7 @@ func TestClones(t *testing.T) {
 		mustAppend(t, l, batch(n, 0, 3))
 	}
 	want, _ := scan(t, l, "")
-	for name, make := range map[string]func(t *testing.T) string{
+	for name, clone := range map[string]func(t *testing.T) string{
 		"bare":     func(t *testing.T) string { return gitstoretest.Clone(t, origin, "--bare") },
 		"ordinary": func(t *testing.T) string { return gitstoretest.Clone(t, origin) },
 		"mirror":   func(t *testing.T) string { return gitstoretest.Clone(t, origin, "--mirror") },
@@ -364,7 +364,7 @@ func TestClones(t *testing.T) {
 		},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-			dir := make(t)
+			dir := clone(t)
 			l := openLog(t, dir, signer)
 			got, _ := scan(t, l, "")
 			if diff := cmp.Diff(want, got); diff != "" {

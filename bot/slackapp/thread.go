@@ -28,7 +28,7 @@ func (a *App) heard(p payload) {
 		old := ev.at("previous_message")
 		if request, ok := a.threadOf(channel, old); ok {
 			a.record(request, id, func(ctx context.Context) error {
-				return a.deleted(ctx, request, id, first(ev.str("deleted_ts"), old.str("ts")), old.str("user"))
+				return a.deleted(ctx, request, id, first(ev.str("deleted_ts"), old.str("ts")), old)
 			})
 		}
 	}
@@ -43,7 +43,7 @@ func (a *App) heardChange(channel, id string, ev payload) {
 		}
 	}
 	if now.str("subtype") == "tombstone" {
-		a.record(request, id, func(ctx context.Context) error { return a.deleted(ctx, request, id, now.str("ts"), old.str("user")) })
+		a.record(request, id, func(ctx context.Context) error { return a.deleted(ctx, request, id, now.str("ts"), old) })
 		return
 	}
 	a.record(request, id, func(ctx context.Context) error { return a.edited(ctx, request, id, now, old) })
@@ -90,18 +90,12 @@ func (a *App) said(ctx context.Context, request, id string, m payload) error {
 // before is recorded first.
 func (a *App) edited(ctx context.Context, request, id string, now, old payload) error {
 	text, ts := content(now), now.str("ts")
-	r, ok := a.cfg.Reader.Request(request)
-	if !ok {
-		return nil
+	before := now
+	if old.has("ts") {
+		before = old
 	}
-	if !slices.ContainsFunc(r.Messages, func(m access.Message) bool { return m.TS == ts }) {
-		before := now
-		if old.has("ts") {
-			before = old
-		}
-		if err := a.said(ctx, request, eventID(id, "before"), before); err != nil {
-			return err
-		}
+	if err := a.saidBefore(ctx, request, id, ts, before); err != nil {
+		return err
 	}
 	by := a.author(ctx, now)
 	if editor := now.str("edited", "user"); editor != "" && editor != by.Slack {
@@ -114,9 +108,27 @@ func (a *App) edited(ctx context.Context, request, id string, now, old payload) 
 	return err
 }
 
+// saidBefore records what an edit or a deletion is about, where the log does not
+// know it yet: the two sockets keep no order between them.
+func (a *App) saidBefore(ctx context.Context, request, id, ts string, m payload) error {
+	r, ok := a.cfg.Reader.Request(request)
+	known := slices.ContainsFunc(r.Messages, func(x access.Message) bool { return x.TS == ts })
+	if !ok || known || m.str("ts") != ts {
+		return nil
+	}
+	return a.said(ctx, request, eventID(id, "before"), m)
+}
+
 // deleted records that a reply was deleted. Slack does not say by whom; only its
 // author and admins can.
-func (a *App) deleted(ctx context.Context, request, id, ts, author string) error {
+func (a *App) deleted(ctx context.Context, request, id, ts string, old payload) error {
+	if err := a.saidBefore(ctx, request, id, ts, old); err != nil {
+		return err
+	}
+	return a.deletedBy(ctx, request, id, ts, old.str("user"))
+}
+
+func (a *App) deletedBy(ctx context.Context, request, id, ts, author string) error {
 	var by access.Actor
 	if author != "" {
 		by = a.person(ctx, author)
@@ -234,7 +246,7 @@ func (a *App) compare(ctx context.Context, r access.Request, post access.Post) e
 	for _, x := range r.Messages {
 		if !there[x.TS] && x.Deleted.IsZero() {
 			id := eventID("deleted", post.Channel, x.TS)
-			a.record(r.ID, id, func(ctx context.Context) error { return a.deleted(ctx, r.ID, id, x.TS, x.By.Slack) })
+			a.record(r.ID, id, func(ctx context.Context) error { return a.deletedBy(ctx, r.ID, id, x.TS, x.By.Slack) })
 		}
 	}
 	return nil

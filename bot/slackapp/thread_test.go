@@ -165,6 +165,8 @@ func TestEventsOfAThread(t *testing.T) {
 			send("Ev7", `"subtype":"message_deleted","deleted_ts":"7.000","previous_message":{`+inThread("7.000", `"user":"U2","text":"also here"`)+`}`),
 			send("Ev8", `"subtype":"message_changed","message":{"ts":"1.000","thread_ts":"1.000","bot_id":"B1","text":"the request"},"previous_message":{"ts":"1.000"}`),
 			send("Ev9", `"subtype":"message_changed","message":{`+inThread("6.000", `"subtype":"tombstone","text":"This message was deleted."`)+`},"previous_message":{`+inThread("6.000", `"user":"U2"`)+`}`),
+			send("Ev12", `"subtype":"message_deleted","deleted_ts":"8.000","previous_message":{`+inThread("8.000", `"user":"U2","text":"gone at once"`)+`}`),
+			send("Ev13", inThread("8.000", `"user":"U2","text":"gone at once"`)),
 			send("Ev10", `"ts":"9.000","user":"U2","text":"not in the thread"`),
 			send("Ev11", `"thread_ts":"1.000","ts":"10.000","user":"U2","text":"last"`),
 		} {
@@ -206,6 +208,7 @@ func TestEventsOfAThread(t *testing.T) {
 		{"4.000", "", "B9", "deployed", "", false},
 		{"6.000", "U2", "", "[file: plan.pdf]\n[file: unnamed]", "", true},
 		{"7.000", "U2", "", "also here", "", true},
+		{"8.000", "U2", "", "gone at once", "", true},
 		{"10.000", "U2", "", "last", "", false},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(line{})); diff != "" {
