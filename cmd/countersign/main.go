@@ -49,6 +49,7 @@ func commands() []command {
 		{"verify", "--repo PATH", "check a clone of the log, offline", verifyCommand},
 		{"config check", "FILE", "check a configuration", configCheck},
 		{"policy test", "FILE", "run the tests beside the policies", policyTest},
+		{"policy diff", "OLD NEW --repo PATH", "replay past requests under two configurations", policyDiff},
 		{"policy explain", "--as ADDRESS --resource ID", "say who may approve, and why", policyExplain},
 		{"slack manifest", "", "print the manifest of the Slack app", slackManifest},
 		{"version", "", "print the version", version},
