@@ -29,6 +29,8 @@ type Ledger interface {
 	Request(id string) (access.Request, bool)
 	// Open are the requests that have not ended.
 	Open() []access.Request
+	// Unreviewed are those whose use of break-glass nobody has reviewed.
+	Unreviewed() []access.Request
 }
 
 // A Notifier tells people. Its methods never block; what it shows is a function
@@ -66,7 +68,8 @@ type Bot struct {
 	engine *engine
 	wake   chan struct{}
 
-	mu sync.Mutex // guards Entropy
+	mu    sync.Mutex // guards Entropy
+	glass sync.Mutex // one use of break-glass at a time: each looks for those before it
 }
 
 // New returns a bot that does nothing until [Bot.Run].
@@ -106,6 +109,10 @@ func (b *Bot) Handle(ctx context.Context, c access.Command) (access.Request, err
 	r, ok := b.Ledger.Request(id)
 	if !ok && id != "" {
 		return r, access.Refuse(access.NoSuchRequest, "There is no such request.")
+	}
+	if access.BreaksGlass(c.Do) {
+		b.glass.Lock()
+		defer b.glass.Unlock()
 	}
 	f := b.facts(ctx, c, r)
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)

@@ -43,6 +43,9 @@ func (b *Bot) facts(ctx context.Context, c access.Command, r access.Request) acc
 	} else {
 		f.Filed = b.Rules.At(ctx, r.FiledUnder)
 	}
+	if access.BreaksGlass(c.Do) {
+		f.Unreviewed = b.unreviewed(f.Rules, c.Actor.Person)
+	}
 	if !access.Asks(c.Do) {
 		return f
 	}
@@ -118,4 +121,14 @@ func (b *Bot) duties(ctx context.Context, w access.Watch) ([]access.Duty, error)
 		list[i].Start, list[i].End = list[i].Start.UTC().Truncate(time.Second), list[i].End.UTC().Truncate(time.Second)
 	}
 	return list, err
+}
+
+// unreviewed finds a use of break-glass by a person that is still to be reviewed.
+func (b *Bot) unreviewed(rules *access.Rules, p access.Person) string {
+	for _, r := range b.Ledger.Unreviewed() {
+		if rules.Same(r.Principal, p) {
+			return r.ID
+		}
+	}
+	return ""
 }

@@ -67,12 +67,14 @@ const (
 	ByEscalation Source = "escalation"
 	// ByOnCall is given to a requestor who is on call.
 	ByOnCall Source = "on_call"
+	// ByBreakGlass is taken by the requestor, and reviewed afterwards.
+	ByBreakGlass Source = "break_glass"
 	// ByPersistent is always given, by nobody in particular, and ends like all access.
 	ByPersistent Source = "persistent"
 )
 
 // alone reports whether no person gave the approval.
-func (s Source) alone() bool { return s == ByPersistent || s == ByOnCall }
+func (s Source) alone() bool { return s == ByPersistent || s == ByOnCall || s == ByBreakGlass }
 
 // A Target is the access itself as its provider knows it. It is pinned in the
 // log when a request is filed and approved: revoking uses the pinned target,

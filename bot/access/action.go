@@ -30,6 +30,9 @@ type Facts struct {
 	// Duties are who is on call, by integration, as asked at this moment. What
 	// could not be asked is not there.
 	Duties map[string][]Duty
+	// Unreviewed is a request for which the principal broke glass and which
+	// nobody has reviewed yet; empty if there is none.
+	Unreviewed string
 	// Anytime lets policies take part whatever the hour: for what is shown or
 	// foretold, never for what is decided.
 	Anytime bool
@@ -39,8 +42,19 @@ type Facts struct {
 // that this must be asked first.
 func Asks(a Action) bool {
 	switch a.(type) {
-	case File, Approve, Deny, Extend, ApproveExtension, DenyExtension, Revoke:
+	case File, Approve, Deny, Extend, ApproveExtension, DenyExtension, Revoke, BreakGlass, ReviewAccess:
 		return true
+	}
+	return false
+}
+
+// BreaksGlass reports whether an action takes access that nobody approves first.
+func BreaksGlass(a Action) bool {
+	switch a := a.(type) {
+	case BreakGlass:
+		return true
+	case File:
+		return a.BreakGlass
 	}
 	return false
 }

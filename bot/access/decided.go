@@ -14,6 +14,7 @@ type Approval struct {
 	Policies  []string
 	Expires   time.Time
 	Target    Target
+	Reason    string // of breaking glass
 }
 
 // Denial ends a pending request: one denial is enough.
@@ -92,7 +93,7 @@ func (b Approval) apply(r *Request, e Event) error {
 	r.Status = Approved
 	r.Decision = &Decision{
 		At: e.At, By: e.By, Source: b.Source, Approvers: b.Approvers,
-		Policies: b.Policies, Config: e.Config, Expires: b.Expires,
+		Policies: b.Policies, Config: e.Config, Expires: b.Expires, Reason: b.Reason,
 	}
 	return nil
 }

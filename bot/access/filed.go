@@ -39,11 +39,12 @@ func (b Requested) apply(r *Request, e Event) error {
 
 // File asks for access: the action that begins a request.
 type File struct {
-	Resource  string
-	Principal Actor // zero: for oneself
-	Duration  time.Duration
-	Reason    string
-	Ticket    string
+	Resource   string
+	Principal  Actor // zero: for oneself
+	Duration   time.Duration
+	Reason     string
+	Ticket     string
+	BreakGlass bool // take it now, to be reviewed afterwards
 }
 
 // Target names no request: a filing makes a new one.
@@ -80,6 +81,13 @@ func (a File) decide(f Facts, _ Request) ([]Event, error) {
 	r, err := Apply(Request{}, filed)
 	if err != nil {
 		return nil, err
+	}
+	if a.BreakGlass {
+		taken, err := f.breakGlass(x, r, reason)
+		if err != nil {
+			return nil, err
+		}
+		return append([]Event{filed}, taken...), nil
 	}
 	if given, ok := f.given(x, r); ok {
 		return []Event{filed, given}, nil

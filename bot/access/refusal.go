@@ -37,6 +37,7 @@ const (
 	OwnAccess        Code = "own_access"
 	OwnRequest       Code = "own_request"
 	PolicyDenies     Code = "denied_by_policy"
+	ReviewFirst      Code = "review_first"
 	ReviewerTooLate  Code = "reviewer_after_filing"
 	StaleButton      Code = "stale_button"
 	TargetChanged    Code = "target_changed"

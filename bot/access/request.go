@@ -34,6 +34,8 @@ type Request struct {
 	Rounds    int        // how many extensions were asked for
 	Settled   []Settled  // the extensions that were decided
 
+	Review *Review // of a use of break-glass; nil where none is needed
+
 	Messages  []Message // the conversation in the thread
 	Posts     []Post    // what the bot posted about it
 	Reminders int
@@ -50,7 +52,7 @@ type Decision struct {
 	Source    Source    // of an approval
 	Approvers []Person  // in the order of their votes
 	Policies  []string  // the access policies that took part
-	Reason    string    // of a denial
+	Reason    string    // of a denial, or of breaking glass
 	Config    string    // config commit it was decided under
 	Expires   time.Time // end of an approved access, extensions included
 }
@@ -116,6 +118,14 @@ type Settled struct {
 	At       time.Time
 	By       Person
 	Reason   string // of a denial
+}
+
+// A Review is the look at an access that nobody approved beforehand.
+type Review struct {
+	Due  time.Time
+	At   time.Time // zero until somebody has looked
+	By   Person
+	Text string
 }
 
 // A Message is one entry of the conversation under the approval message.

@@ -35,12 +35,14 @@ func recordOf(e access.Event) (record, error) {
 		r.Reason, r.Ticket, r.Duration = text(b.Reason), text(b.Ticket), length(b.Duration)
 	case access.Approval:
 		r.Source, r.Approvers, r.Policies = string(b.Source), people(b.Approvers), b.Policies
-		r.ExpiresAt, r.Target = b.Expires, targetOf(b.Target)
+		r.ExpiresAt, r.Target, r.Reason = b.Expires, targetOf(b.Target), text(b.Reason)
 	case access.Vote:
 		r.Duration, r.Round = length(b.For), b.Round
+	case access.Reviewed:
+		r.Message = text(b.Text)
 	case access.Denial:
 		r.Reason = text(b.Reason)
-	case access.Cancellation, access.Timeout, access.Escalation, access.Granted, access.Reminded:
+	case access.Cancellation, access.Timeout, access.Escalation, access.ReviewDue, access.Granted, access.Reminded:
 	case access.RefusedTry:
 		r.Action, r.Code, r.Message = b.Action, string(b.Code), text(b.Text)
 	case access.GrantIntent:
@@ -89,8 +91,12 @@ func (r record) body() (access.Body, error) {
 	case "approved":
 		return access.Approval{
 			Source: access.Source(r.Source), Approvers: values(r.Approvers), Policies: r.Policies,
-			Expires: r.ExpiresAt.UTC(), Target: r.Target.value(),
+			Expires: r.ExpiresAt.UTC(), Target: r.Target.value(), Reason: string(r.Reason),
 		}, nil
+	case "review_due":
+		return access.ReviewDue{}, nil
+	case "reviewed":
+		return access.Reviewed{Text: string(r.Message)}, nil
 	case "vote":
 		return access.Vote{For: time.Duration(r.Duration), Round: r.Round}, nil
 	case "denied":

@@ -60,8 +60,9 @@ type Ledger struct {
 	open    map[string]bool   // ids of requests that have not ended
 	filings map[string]string // delivery -> the request that it filed
 	posts   map[access.Place]string
-	config  string // config commit of the newest event
-	scanned string // commit up to which everything was read
+	review  map[string]bool // ids of requests whose review is due
+	config  string          // config commit of the newest event
+	scanned string          // commit up to which everything was read
 
 	syncing sync.Mutex // one Sync at a time
 
@@ -82,7 +83,7 @@ func Open(ctx context.Context, s Store) (*Ledger, error) {
 	if s == nil {
 		return nil, errors.New("ledger: no store")
 	}
-	l := &Ledger{store: s, state: map[string]*item{}, filings: map[string]string{}, open: map[string]bool{}, posts: map[access.Place]string{}}
+	l := &Ledger{store: s, state: map[string]*item{}, filings: map[string]string{}, open: map[string]bool{}, posts: map[access.Place]string{}, review: map[string]bool{}}
 	if _, err := l.Sync(ctx); err != nil {
 		return nil, err
 	}
@@ -198,6 +199,11 @@ func (l *Ledger) apply(x Entry) error {
 		delete(l.open, r.ID)
 	} else {
 		l.open[r.ID] = true
+	}
+	if due := r.Review != nil && r.Review.At.IsZero(); due {
+		l.review[r.ID] = true
+	} else {
+		delete(l.review, r.ID)
 	}
 	it.entries = append(it.entries, x)
 	if n, ok := x.Event.Body.(access.Notified); ok {
@@ -335,6 +341,17 @@ func (l *Ledger) Open() []access.Request {
 	defer l.mu.RUnlock()
 	all := make([]access.Request, 0, len(l.open))
 	for id := range l.open {
+		all = append(all, l.state[id].request)
+	}
+	return all
+}
+
+// Unreviewed are the requests whose review is due, in no order.
+func (l *Ledger) Unreviewed() []access.Request {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	all := make([]access.Request, 0, len(l.review))
+	for id := range l.review {
 		all = append(all, l.state[id].request)
 	}
 	return all

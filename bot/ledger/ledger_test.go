@@ -82,9 +82,10 @@ func kinds() []access.Event {
 			{Person: access.Person{Email: "erin@example.com"}, Policy: "PABC123", Level: 2},
 		},
 	}
+	broken := event(37, alice, access.Approval{Source: access.ByBreakGlass, Expires: t0.Add(time.Hour), Target: target, Reason: hostile})
 	late := event(40, access.Person{}, access.Ended{Cause: access.CauseExpired})
 	late.Late = true
-	return append(all, escalated, vote,
+	return append(all, broken, event(36, access.Person{}, access.ReviewDue{}), event(35, bob, access.Reviewed{Text: hostile}), escalated, vote,
 		event(41, bob, access.Denial{Reason: hostile}), event(42, alice, access.Cancellation{}), event(43, access.Person{}, access.Timeout{}),
 		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late)
 }

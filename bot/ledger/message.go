@@ -12,7 +12,7 @@ import (
 // verbs begin the subject line of each kind of event.
 var verbs = map[string]string{
 	"requested": "request", "vote": "vote", "approved": "approve", "denied": "deny", "cancelled": "cancel",
-	"timed_out": "time out", "escalated": "escalate", "refused": "refuse", "reminded": "remind", "notified": "notify",
+	"timed_out": "time out", "escalated": "escalate", "review_due": "demand review", "reviewed": "review", "refused": "refuse", "reminded": "remind", "notified": "notify",
 	"message": "message", "message_edited": "edit message", "message_deleted": "delete message",
 	"grant_intent": "intend", "granted": "grant", "grant_failed": "fail to grant",
 	"revoke_intent": "end", "revoke_failed": "fail to revoke",

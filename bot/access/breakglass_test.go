@@ -1,0 +1,102 @@
+package access_test
+
+import (
+	"testing"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// glass are rules that let Erin break glass for half an hour.
+func glass() *access.Rules {
+	p := anyone("emergency", group("sre"))
+	p.Requestor = access.Whom{Type: "user", Users: []string{"erin@example.com"}}
+	p.Terms = access.Terms{BreakGlass: true, MaxDuration: 30 * time.Minute}
+	return policies(p, anyone("all", group("sec")))
+}
+
+func TestBreakGlass(t *testing.T) {
+	for name, c := range map[string]struct {
+		by   access.Person
+		file access.File
+		due  string // a use that is still to be reviewed
+		want string
+	}{
+		"for oneself, with a reason": {erin, access.File{Reason: "site down"}, "", "ok"},
+		"cut to the limit":           {erin, access.File{Reason: "site down", Duration: 30 * time.Minute}, "", "ok"},
+		"longer than the limit":      {erin, access.File{Reason: "site down", Duration: time.Hour}, "", "too_long"},
+		"without a reason":           {erin, access.File{}, "", "reason_required"},
+		"for somebody else":          {erin, access.File{Reason: "x", Principal: access.Actor{Person: bob}}, "", "not_configured"},
+		"by somebody for her":        {alice, access.File{Reason: "x", Principal: access.Actor{Person: erin}}, "", "not_yours"},
+		"not offered":                {bob, access.File{Reason: "x"}, "", "not_configured"},
+		"again, before the review":   {erin, access.File{Reason: "x"}, "01KAQ", "review_first"},
+	} {
+		c.file.Resource, c.file.BreakGlass = "admins", true
+		r := glass()
+		f := access.Facts{Now: t0, New: id, ID: "form:1", Actor: access.Actor{Person: c.by}, Rules: r, Filed: r, Unreviewed: c.due}
+		events, err := access.Decide(f, access.Request{}, c.file)
+		got := "ok"
+		if x, ok := access.AsRefusal(err); ok {
+			got = string(x.Code)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+		if got != "ok" {
+			continue
+		}
+		q, err := access.Replay(events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.Status != access.Approved || q.Decision.Source != access.ByBreakGlass || q.Review == nil || q.Expires().Sub(t0) > 30*time.Minute {
+			t.Errorf("%s: %s until %s, review %v", name, q.Status, q.Expires(), q.Review)
+		}
+		var before access.Request
+		for _, e := range events {
+			if err := access.Justify(before, e, r, r); err != nil {
+				t.Errorf("%s: %s: %v", name, e.Body.Kind(), err)
+			}
+			before, _ = access.Apply(before, e)
+		}
+	}
+}
+
+func TestReviewOfBreakGlass(t *testing.T) {
+	s := &story{t: t, now: t0, rules: glass()}
+	s.must(erin, access.File{Resource: "admins", BreakGlass: true, Reason: "site down"})
+	for who, want := range map[string]string{"erin": "own_request", "dan": "ok", "gus": "account_barred"} {
+		q := *s
+		if got := q.outcome(tableActors[who], access.ReviewAccess{Request: id, Text: "fine"}); got != want {
+			t.Errorf("by %s: got %s, want %s", who, got, want)
+		}
+	}
+	if got := s.outcome(tableActors["bob"], access.ReviewAccess{Request: id}); got != "reason_required" {
+		t.Errorf("without a word: %s", got)
+	}
+	s.must(bob, access.ReviewAccess{Request: id, Text: "looked at the logs, fine"})
+	if s.r.Review.At.IsZero() || s.r.Review.By != bob {
+		t.Errorf("review %+v", s.r.Review)
+	}
+	if got := s.outcome(tableActors["bob"], access.ReviewAccess{Request: id, Text: "again"}); got != "already_decided" {
+		t.Errorf("twice: %s", got)
+	}
+}
+
+// TestBreakGlassOfAPendingRequest, from its requestor's own message.
+func TestBreakGlassOfAPendingRequest(t *testing.T) {
+	s := &story{t: t, now: t0, rules: glass()}
+	s.must(erin, access.File{Resource: "admins", Reason: "site down"})
+	if f := s.facts(nobody); !f.MayBreakGlass(s.r) {
+		t.Error("break-glass is not offered")
+	}
+	if got := s.outcome(tableActors["bob"], access.BreakGlass{Request: id}); got != "not_yours" {
+		t.Errorf("by somebody else: %s", got)
+	}
+	s.must(erin, access.BreakGlass{Request: id})
+	if s.r.Status != access.Approved || s.r.Decision.Reason != "site down" {
+		t.Errorf("%s because of %q", s.r.Status, s.r.Decision.Reason)
+	}
+}
