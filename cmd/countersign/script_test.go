@@ -64,6 +64,7 @@ func TestMain(m *testing.M) {
 //	api METHOD [KEY=VALUE…]          a call with the bot's token; the answer is the stdout
 //	ready [!] [PATTERN]
 //	page PATH                        of the bot's own server, as stdout
+//	startdemo | deed JSON | [!] finds BUTTON      the demo and its page; $DEMO, $TS, $ID
 //	judge                            the log, judged by real git and by verify; Slack found no fault
 func TestScript(t *testing.T) {
 	t.Parallel()
@@ -136,9 +137,10 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "holds": holds, "log": logged, "record": record, "status": status, "botlog": botlog,
+		"startdemo": startdemo, "deed": deed, "finds": finds,
 		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judge,
 	}
-	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready"}
+	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds"}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range all {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
