@@ -205,16 +205,15 @@ func permanent(err error) bool {
 // lookAround finds the channel and the approvers, pays what is owed, and keeps both
 // in step from then on.
 func (a *App) lookAround(ctx context.Context) {
-	a.channel.resolve(ctx)
-	a.group.sync(ctx)
+	again := a.look(ctx, 0)
 	a.catchUp()
-	tick := time.NewTicker(10 * time.Minute)
-	defer tick.Stop()
 	for {
+		next := time.NewTimer(again)
 		select {
 		case <-ctx.Done():
+			next.Stop()
 			return
-		case <-tick.C:
+		case <-next.C:
 		case <-a.channel.wake:
 		case <-a.group.wake:
 			// Several events of one change arrive together.
@@ -222,9 +221,23 @@ func (a *App) lookAround(ctx context.Context) {
 				return
 			}
 		}
-		a.channel.resolve(ctx)
-		a.group.sync(ctx)
+		next.Stop()
+		again = a.look(ctx, again)
 	}
+}
+
+// look looks once and says when to look again: soon, and then ever later, where
+// Slack could not be asked or refused something; the wait before is given.
+func (a *App) look(ctx context.Context, waited time.Duration) time.Duration {
+	const usual = 10 * time.Minute
+	channel, group := a.channel.resolve(ctx), a.group.sync(ctx)
+	switch {
+	case channel && group:
+		return usual
+	case waited == usual:
+		return time.Second
+	}
+	return min(max(2*waited, time.Second), usual-1)
 }
 
 // catchUp renders what may be stale on the screen after a restart: every request

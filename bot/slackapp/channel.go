@@ -27,11 +27,11 @@ func (c *channel) current() (string, error) {
 }
 
 // resolve looks the channel up. When it becomes usable, or is another one, what
-// waits to be posted is posted.
-func (c *channel) resolve(ctx context.Context) {
+// waits to be posted is posted. It reports whether the channel can be used.
+func (c *channel) resolve(ctx context.Context) bool {
 	id, problem := c.look(ctx, c.app.cfg.Reader.Rules().Slack.Channel)
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	c.mu.Lock()
 	before, had := c.id, c.problem
@@ -48,6 +48,7 @@ func (c *channel) resolve(ctx context.Context) {
 		c.app.out.hurry(approvalLane)
 		c.app.renderOpen()
 	}
+	return problem == nil
 }
 
 // refuse makes the channel unusable until it is looked up again.

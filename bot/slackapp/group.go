@@ -64,14 +64,15 @@ func (g *group) owns(id string) bool {
 }
 
 // sync brings the group in step with the reviewers. Whatever Slack refuses, the
-// reviewers can still be mentioned one by one.
-func (g *group) sync(ctx context.Context) {
+// reviewers can still be mentioned one by one. It reports whether all is as it
+// should be.
+func (g *group) sync(ctx context.Context) bool {
 	rules := g.app.cfg.Reader.Rules()
 	members, err := g.reviewers(ctx, rules)
 	if err != nil {
 		g.app.log.Warn("the reviewers cannot be looked up", "error", g.app.web.safe(err))
 		g.settle(g.current())
-		return
+		return false
 	}
 	handle := strings.TrimPrefix(rules.Slack.ApproverGroup, "@")
 	if handle == "" {
@@ -79,7 +80,7 @@ func (g *group) sync(ctx context.Context) {
 	}
 	id, excuse := g.keep(ctx, handle, members)
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	g.mu.Lock()
 	told := g.excuse == excuse
@@ -89,6 +90,7 @@ func (g *group) sync(ctx context.Context) {
 		g.app.log.Warn("the reviewers are mentioned one by one", "reason", excuse)
 	}
 	g.settle(id, members)
+	return excuse == ""
 }
 
 func (g *group) current() (string, []string) {

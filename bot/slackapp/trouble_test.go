@@ -185,6 +185,20 @@ func TestEverythingTwiceAndOdd(t *testing.T) {
 	}
 }
 
+// TestLookedUpAgain: what Slack could not say about the channel and the approvers
+// is asked again soon, not at the next round.
+func TestLookedUpAgain(t *testing.T) {
+	s := set(t)
+	for _, method := range []string{"conversations.info", "usergroups.list"} {
+		if err := s.slack.Fault(slacksim.Fault{Fail: &slacksim.FailCalls{Method: method, Error: "cut_before", Times: 2}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.run()
+	s.eventually("the app to be ready", func() bool { return s.app.Ready() == nil })
+	s.eventually("the user group", func() bool { _, there := s.slack.Group("access-approvers"); return there })
+}
+
 // TestRedirectIsNotFollowed: it would carry the token to another host.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	var carried atomic.Int64

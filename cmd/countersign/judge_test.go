@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"countersign/bot/slacksim"
@@ -24,11 +25,10 @@ func (w *world) judge() error {
 			return fmt.Errorf("%s: %s %w", what, out, err)
 		}
 	}
-	if err := w.hands(); err != nil {
-		return err
-	}
-	if err := w.secrets(); err != nil {
-		return err
+	for _, check := range []func() error{w.hands, w.secrets, w.calls} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	if err := w.oneFileEach(); err != nil {
 		return err
@@ -69,6 +69,45 @@ func (w *world) secrets() error {
 		}
 	}
 	return nil
+}
+
+// calls: whatever people type, nobody is called but by the bot's own words, and no
+// link leads elsewhere.
+func (w *world) calls() error {
+	for _, u := range slacksim.DefaultWorld().Users {
+		a := w.sim.As(u.Name)
+		all := append(a.DMs(), a.Ephemerals(approvals)...)
+		for _, m := range a.Messages(approvals) {
+			all = append(all, a.Thread(approvals, m.TS)...)
+		}
+		for _, m := range all {
+			if text := m.Text + "\n" + markup(m.Blocks); m.Bot && loud.MatchString(text) {
+				return fmt.Errorf("%s reads %q", u.Name, loud.FindString(text))
+			}
+		}
+	}
+	return nil
+}
+
+var loud = regexp.MustCompile(`<!(channel|here|everyone)|evil\.example[^\n]*>|\x1b|[\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
+
+// markup is the text of blocks in which mentions and links have effect.
+func markup(v any) string {
+	var b strings.Builder
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			b.WriteString(markup(x))
+		}
+	case map[string]any:
+		if s, ok := v["text"].(string); ok && v["type"] == "mrkdwn" {
+			b.WriteString(s + "\n")
+		}
+		for _, x := range v {
+			b.WriteString(markup(x))
+		}
+	}
+	return b.String()
 }
 
 // oneFileEach: each commit adds exactly one file and is signed with the bot's key.

@@ -119,21 +119,22 @@ func usage(w io.Writer) {
 	fmt.Fprintln(w, "\nEach command has --help.")
 }
 
-// flags makes the flag set of a command. Its help goes to out, since it was
-// asked for.
+// flags makes the flag set of a command. Its help goes to out: [parse] prints it
+// only where it was asked for.
 func flags(c console, name, args, about string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {
-		fmt.Fprintf(c.out, "Usage: countersign %s %s\n\n%s\n", name, args, about)
-		any := false
-		fs.VisitAll(func(*flag.Flag) { any = true })
-		if any {
-			fmt.Fprintln(c.out, "\nFlags:")
-			fs.SetOutput(c.out)
-			fs.PrintDefaults()
-			fs.SetOutput(io.Discard)
-		}
+		fmt.Fprintf(c.out, "Usage: countersign %s\n\n%s\n", strings.TrimSpace(name+" "+args), about)
+		title := "\nFlags:\n"
+		fs.VisitAll(func(f *flag.Flag) {
+			value, use := flag.UnquoteUsage(f)
+			if f.DefValue != "" && f.DefValue != "false" {
+				use += " (default " + f.DefValue + ")"
+			}
+			fmt.Fprintf(c.out, "%s  %s\n      %s\n", title, strings.TrimSpace("--"+f.Name+" "+value), use)
+			title = ""
+		})
 	}
 	return fs
 }
@@ -150,8 +151,11 @@ func parseWithFile(fs *flag.FlagSet, args []string) (string, error) {
 
 // parse reads the flags and exactly as many arguments as are named.
 func parse(fs *flag.FlagSet, args []string, names ...string) error {
+	help := fs.Usage
+	fs.Usage = func() {} // the package would print it for every mistake
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			help()
 			return err
 		}
 		return usageError{err.Error()}

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 // it is so:
 //
 //	startbot [FLAG…]                 starts the bot; ! startbot: it refuses, its words are the stdout
+//	startlost PATTERN                starts it; it gives up by itself, saying that
 //	stopbot | kill9                  Ctrl-C, which must end well | what a power cut does
 //	freeze | thaw                    the bot hangs, and goes on
 //	slack down|up                    Slack cannot be reached; or can again
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 //	filed                            waits for another new request, which becomes $ID
 //	click [-dm|-home] PERSON BUTTON [EXPIRY]    on the message of $ID; ! click: the button goes away
 //	clicks BUTTON PERSON…            all at the same moment
+//	clickon PERSON TEXT BUTTON       on any message in the channel
 //	unheard PERSON BUTTON            a click while the bot is away
 //	submit PERSON [FIELD=TEXT…]      the open form; ! submit: it is sent back, the errors are the stdout
 //	suggest PERSON QUERY             types into the form's resource; the options are the stdout
@@ -57,9 +59,12 @@ func TestMain(m *testing.M) {
 //	groups everyone|admins|unpaid    who may change user groups
 //	setgroup NAME…                   somebody puts others into it
 //	deactivate NAME
+//	duplicate                        from now on Slack delivers everything twice
+//	long PERSON                      asks with a reason of the greatest length
 //	api METHOD [KEY=VALUE…]          a call with the bot's token; the answer is the stdout
 //	ready [!] [PATTERN]
 //	page PATH                        of the bot's own server, as stdout
+//	startdemo | deed JSON | [!] finds BUTTON      the demo and its page; $DEMO, $TS, $ID
 //	judge                            the log, judged by real git and by verify; Slack found no fault
 func TestScript(t *testing.T) {
 	t.Parallel()
@@ -129,12 +134,13 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]word{
 		"startbot": startbot, "stopbot": stopbot, "kill9": kill9, "freeze": freeze, "thaw": thaw,
 		"slack": slack, "fault": fault, "groups": groups, "group": group, "deactivate": deactivate, "setgroup": setgroup, "api": api,
-		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "commit": commit, "submit": submit, "suggest": suggest,
+		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "holds": holds, "log": logged, "record": record, "status": status, "botlog": botlog,
+		"startdemo": startdemo, "deed": deed, "finds": finds,
 		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judge,
 	}
-	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready"}
+	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds"}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range all {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {

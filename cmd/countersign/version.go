@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -23,6 +24,6 @@ func version(_ context.Context, args []string, c console) error {
 			commit = " " + s.Value
 		}
 	}
-	fmt.Fprintf(c.out, "countersign %s%s %s\n", info.Main.Version, commit, info.GoVersion)
+	fmt.Fprintf(c.out, "countersign %s%s %s\n", cmp.Or(info.Main.Version, "(devel)"), commit, info.GoVersion)
 	return nil
 }

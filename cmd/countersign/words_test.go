@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"countersign/bot/access"
 	"countersign/bot/slacksim"
@@ -215,6 +216,50 @@ func unheard(s *story, args []string) error {
 	return nil
 }
 
+// clickon presses a button of a message that is found by its text.
+func clickon(s *story, args []string) error {
+	if len(args) != 3 {
+		return errUsage
+	}
+	a := s.sim.As(args[0])
+	for _, m := range slices.Backward(a.Messages(approvals)) {
+		if m.Text == args[1] {
+			return a.Click(slacksim.InMessage(channelID(), m.TS), "", args[2])
+		}
+	}
+	return fmt.Errorf("there is no message %q", args[1])
+}
+
+// long asks with a reason of as many characters as the log takes, and some more.
+func long(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return ask(s, []string{args[0], "/access request payments-admins 5m " + strings.Repeat("x", 2999) + "yyy"})
+}
+
+// duplicate lets Slack deliver everything twice from now on.
+func duplicate(s *story, _ []string) error {
+	on := true
+	return s.sim.Fault(slacksim.Fault{Duplicate: &on})
+}
+
+// startlost starts a bot that serves, and then gives up because of what no waiting
+// can mend.
+func startlost(s *story, args []string) error {
+	if err := s.start(s.environment()); err == nil {
+		select {
+		case err = <-s.over:
+			s.bot = nil
+		case <-time.After(patience):
+		}
+		if err == nil {
+			return errors.New("it does not give up")
+		}
+	}
+	return botlog(s, args)
+}
+
 // clicks lets several people press a button of $ID at the same moment.
 func clicks(s *story, args []string) error {
 	if len(args) < 2 {
@@ -258,6 +303,7 @@ func submit(s *story, args []string) error {
 				return err
 			}
 		}
+		value = strings.ReplaceAll(value, `\n`, "\n")
 		values[name] = map[string]any{name: value}
 	}
 	problems, err := s.sim.As(args[0]).Submit(v.ID(), values)

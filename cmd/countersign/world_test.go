@@ -195,41 +195,46 @@ func (w *world) close() {
 
 // start starts the bot, with the environment env, and returns when it serves. The
 // error is what it said if it ended instead.
-func (w *world) start(env []string, flags ...string) error {
+func (w *world) start(env []string, flags ...string) (err error) {
+	args := []string{"serve", "--repo", w.repo(), "--data-dir", w.path("data"), "--listen", "127.0.0.1:0", "--poll", "1s"}
+	w.addr, err = w.launch(env, "msg=serving listen=", append(args, flags...)...)
+	return err
+}
+
+// launch starts the program and returns the word that it says after a mark.
+func (w *world) launch(env []string, mark string, args ...string) (string, error) {
 	if w.bot != nil {
-		return errors.New("the bot runs already")
+		return "", errors.New("the bot runs already")
 	}
 	out, err := os.OpenFile(w.log, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer out.Close()
 	from, err := out.Seek(0, 2)
 	if err != nil {
-		return err
+		return "", err
 	}
-	args := []string{"serve", "--repo", w.repo(), "--data-dir", w.path("data"), "--listen", "127.0.0.1:0", "--poll", "1s"}
-	cmd := exec.Command("countersign", append(args, flags...)...)
+	cmd := exec.Command("countersign", args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, env, out, out
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
 	w.bot, w.over = cmd, make(chan error, 1)
 	go func(over chan error) { over <- cmd.Wait() }(w.over)
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		said := w.said(from)
-		if _, rest, ok := strings.Cut(said, "msg=serving listen="); ok && strings.Contains(rest, " ") {
-			w.addr, _, _ = strings.Cut(rest, " ")
-			return nil
+		_, rest, _ := strings.Cut(w.said(from), mark)
+		if i := strings.IndexAny(rest, " \n"); i > 0 {
+			return rest[:i], nil
 		}
 		select {
 		case err := <-w.over:
 			w.bot = nil
-			return fmt.Errorf("serve ended with %v:\n%s", err, w.said(from))
+			return "", fmt.Errorf("%s ended with %v:\n%s", args[0], err, w.said(from))
 		default:
 		}
 	}
-	return fmt.Errorf("serve does not serve:\n%s", w.said(from))
+	return "", fmt.Errorf("%s does not serve:\n%s", args[0], w.said(from))
 }
 
 // said is what the bot wrote to standard error from an offset on.
