@@ -296,3 +296,25 @@ func BenchmarkRequestable10000(b *testing.B) {
 		}
 	}
 }
+
+// TestGivenIsCutToTheLimit: where no person chooses the expiry, too long a wish
+// is no reason to refuse; and the order of the ways makes no difference.
+func TestGivenIsCutToTheLimit(t *testing.T) {
+	auto := access.Way{Type: "auto", Integration: "pagerduty", EscalationPolicies: []string{"P1"}}
+	always := access.Way{Type: "persistent"}
+	duties := map[string][]access.Duty{"pagerduty": {{Person: erin, Policy: "P1", Level: 1, Schedule: "S1"}}}
+	for _, ways := range [][]access.Way{{auto, always}, {always, auto}} {
+		r := policies(anyone("p", ways...))
+		r.OnCall.PagerDuty = &access.PagerDuty{MaxEscalationLevel: 1, AutoDuration: 2 * time.Hour}
+		for asked, want := range map[time.Duration]time.Duration{0: time.Hour, 9 * time.Hour: 8 * time.Hour} {
+			f := access.Facts{Now: t0, New: id, Actor: access.Actor{Person: erin}, Rules: r, Filed: r, Duties: duties}
+			events, err := access.Decide(f, access.Request{}, access.File{Resource: "admins", Duration: asked})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if q, err := access.Replay(events); err != nil || q.Expires().Sub(t0) != want {
+				t.Errorf("asked for %s: until %s (%v), want %s", asked, q.Expires(), err, want)
+			}
+		}
+	}
+}
