@@ -140,9 +140,6 @@ func (a ApproveExtension) decide(f Facts, r Request) ([]Event, error) {
 	if err := sameResource(f, r); err != nil {
 		return nil, err
 	}
-	if err := f.open(r); err != nil {
-		return nil, err
-	}
 	if err := f.roomFor(r, r.Extension.Duration); err != nil {
 		return nil, err
 	}
