@@ -178,6 +178,9 @@ func (a Approve) decide(f Facts, r Request) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := today.complete(r, r.Reason); err != nil {
+		return nil, err
+	}
 	v, ok, err := settle(today, then, r, r.Votes, ballot)
 	if err != nil {
 		return nil, err

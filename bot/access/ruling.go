@@ -129,6 +129,16 @@ func (x ruling) demands(resource string, d time.Duration, reason, ticket string)
 	return nil
 }
 
+// complete says why what was asked for cannot be approved: by now more is
+// demanded than was said. How long it lasts, the approver chooses.
+func (x ruling) complete(r Request, reason string) error {
+	why, refused := AsRefusal(x.demands(r.Resource, min(r.Duration, x.limit), reason, r.Ticket))
+	if !refused {
+		return nil
+	}
+	return refuse(why.Code, "By now the configuration demands more than was said, so this cannot be approved; it can be asked for again. (%s)", why.Text)
+}
+
 // patternText is a pattern as it was written in the configuration.
 func patternText(p *regexp.Regexp) string {
 	return strings.TrimSuffix(strings.TrimPrefix(p.String(), "^(?:"), ")$")

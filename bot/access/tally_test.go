@@ -87,3 +87,29 @@ func TestWhyNobodyDecides(t *testing.T) {
 		t.Errorf("by an alias of the filing: got %s, want own_request", got)
 	}
 }
+
+// TestDemandsOfToday: what the configuration demands by the click, a request
+// has to say; and an extension, like a new request, what is demanded by then.
+func TestDemandsOfToday(t *testing.T) {
+	strict := with(func(r *access.Rules) { r.Settings.RequireReason = true })
+	for reason, want := range map[string]string{"": "reason_required", "why": "ok"} {
+		s := &story{t: t, now: t0, rules: rules()}
+		s.must(alice, access.File{Resource: "admins", Principal: access.Actor{Person: erin}, Reason: reason})
+		f := s.facts(bob)
+		f.Rules, f.Filed = strict, rules()
+		_, err := access.Decide(f, s.r, access.Approve{Request: id, For: time.Hour})
+		got := "ok"
+		if r, ok := access.AsRefusal(err); ok {
+			got = string(r.Code)
+		}
+		if got != want {
+			t.Errorf("with reason %q: got %s, want %s", reason, got, want)
+		}
+	}
+	s := begin(t)
+	live(s)
+	s.rules = policies(anyone("freeze", access.Way{Type: "deny"}))
+	if err := s.try(erin, access.Extend{Request: id, By: time.Hour}); err == nil {
+		t.Error("an extension of what is denied by now was filed")
+	}
+}
