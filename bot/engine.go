@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -207,6 +208,9 @@ func (e *engine) subject(ctx context.Context, r access.Request) (Provider, strin
 // While another grant of the same access is ours, what it observed is what
 // counts: looking again would mistake our own grant for the person's.
 func (e *engine) intend(ctx context.Context, p Provider, r access.Request, subject string) (access.Request, error) {
+	if err := e.b.sync(ctx); err != nil {
+		return r, err // another bot's grant would be mistaken too
+	}
 	a := access.Intend{Request: r.ID, Subject: subject}
 	if other, ok := e.overlap(r, subject, func(o access.Request) bool { return true }); ok {
 		a.Before, a.Inherited = other.Grant.Before, other.ID
@@ -258,7 +262,10 @@ func (e *engine) revoke(ctx context.Context, r access.Request) error {
 	}
 	release := e.hold(entitlement(r.Target, subject))
 	defer release()
-	kept := e.keep(r, subject)
+	kept, err := e.keep(ctx, r, subject)
+	if err != nil {
+		return err
+	}
 	if kept == "" {
 		call, cancel := context.WithTimeout(ctx, 2*callTimeout)
 		defer cancel()
@@ -275,15 +282,32 @@ func (e *engine) revoke(ctx context.Context, r access.Request) error {
 }
 
 // keep says why an access stays although this grant of it ends.
-func (e *engine) keep(r access.Request, subject string) string {
+func (e *engine) keep(ctx context.Context, r access.Request, subject string) (string, error) {
 	now := e.b.Now()
 	if _, ok := e.overlap(r, subject, func(o access.Request) bool { return o.Ending == nil && now.Before(o.Expires()) }); ok {
-		return "other_grant"
+		return "other_grant", nil
 	}
-	if r.Grant.Before == access.Present {
-		return "had_before"
+	if r.Grant.Before != access.Present {
+		return "", nil
 	}
-	return ""
+	if err := e.b.sync(ctx); err != nil {
+		return "", err
+	}
+	if e.ours(r, subject) {
+		return "", nil
+	}
+	return "had_before", nil
+}
+
+// ours reports whether what was observed before a grant was another grant of
+// ours, which the bot that looked could not know of yet: of two bots on one log
+// each has read only what the other had written when it last looked.
+func (e *engine) ours(r access.Request, subject string) bool {
+	return slices.ContainsFunc(e.b.Ledger.Requests(), func(o access.Request) bool {
+		return o.ID != r.ID && o.Grant != nil && o.Grant.Before != access.Present &&
+			o.Grant.Subject == subject && access.SameEntitlement(o.Target, r.Target) &&
+			!o.Grant.IntentAt.After(r.Grant.IntentAt) && (o.End == nil || !o.End.At.Before(r.Grant.IntentAt))
+	})
 }
 
 func (e *engine) end(ctx context.Context, p Provider, r access.Request) error {

@@ -266,6 +266,41 @@ func TestOverlap(t *testing.T) {
 	})
 }
 
+// TestTwoBots: what one bot gave is not taken by another for what the person
+// had before, although the other has not read of it yet.
+func TestTwoBots(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wait func() // between the approvals that the two bots take
+	}{
+		{"one after the other", synctest.Wait},
+		{"at the same moment", func() {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.start()
+				defer w.kill()
+				other := &world{t: t, store: w.store, provider: w.provider, told: w.told, parse: w.parse}
+				other.start()
+				defer other.kill()
+				w.ask()
+				c.wait()
+				second := other.insist("form:2", alice, access.File{Resource: "admins"})
+				other.insist("click:2", carol, access.Approve{Request: second.ID, For: 2 * time.Hour})
+				time.Sleep(90 * time.Minute)
+				if got := w.provider.Holders(target); len(got) != 1 {
+					t.Error("the second grant ended with the first")
+				}
+				time.Sleep(time.Hour)
+				if got := w.provider.Holders(target); len(got) != 0 {
+					t.Errorf("after both the provider has %v", got)
+				}
+			})
+		})
+	}
+}
+
 // TestDownAtTheExpiry: what expired while no bot ran ends when one starts.
 func TestDownAtTheExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

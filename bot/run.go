@@ -54,14 +54,19 @@ func (b *Bot) Run(ctx context.Context, every Intervals) error {
 
 // look reads what other writers have added and starts what is due.
 func (b *Bot) look(ctx context.Context) {
-	changed, err := b.Ledger.Sync(ctx)
-	if err != nil && ctx.Err() == nil {
+	if err := b.sync(ctx); err != nil && ctx.Err() == nil {
 		b.Log.Error("the log cannot be read", "err", err)
 	}
+	b.engine.start(ctx)
+}
+
+// sync reads what other writers have added.
+func (b *Bot) sync(ctx context.Context) error {
+	changed, err := b.Ledger.Sync(ctx)
 	for _, id := range changed {
 		b.Notifier.Changed(id)
 	}
-	b.engine.start(ctx)
+	return err
 }
 
 // Reconcile pays everything that is due now and waits for it.
