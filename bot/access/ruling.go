@@ -147,10 +147,11 @@ func (f Facts) Requestable(r *Rules, principal Person) []Resource {
 
 // A Ballot is one person's approval, as it is counted.
 type Ballot struct {
-	By     Person
-	At     time.Time
-	For    time.Duration
-	Duties map[string][]Duty // who was on call when it was cast, see [Facts.Duties]
+	By        Person
+	At        time.Time
+	For       time.Duration
+	Allowance string            // id of the pre-approval that cast it
+	Duties    map[string][]Duty // who was on call when it was cast, see [Facts.Duties]
 }
 
 // part is how a person stands to a request under a ruling.

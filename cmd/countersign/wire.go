@@ -203,7 +203,7 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 	v.app = app
 	v.bot, err = bot.New(bot.Config{
 		Ledger: v.ledger, Rules: v.rules, Providers: providers,
-		Notifier: notifier{app, v}, Now: time.Now, Log: v.log,
+		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger,
 	})
 	return err
 }
