@@ -12,11 +12,23 @@ const MaxText = 3000
 
 // Clean makes what a person typed fit for the record: valid UTF-8 without
 // control and bidirectional characters (line feeds and tabs stay), trimmed, cut
-// to so many characters, and with the secrets in it replaced.
+// to so many characters, and with the secrets in it replaced. What is clean
+// stays as it is: a decision is decided anew with the text that it recorded.
 func Clean(s string, most int) string {
-	s, _ = Redact(clean(s))
+	s = clean(s)
+	for {
+		n, _ := Redact(s)
+		if n = cut(n, most); n == s {
+			return s
+		}
+		s = n // where it was cut there may now be what reads as a secret
+	}
+}
+
+// cut shortens a text to so many characters.
+func cut(s string, most int) string {
 	if r := []rune(s); len(r) > most {
-		s = string(r[:most-1]) + "…"
+		return string(r[:most-1]) + "…"
 	}
 	return s
 }

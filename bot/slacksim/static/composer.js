@@ -30,8 +30,8 @@ export class Composer {
 
   /** Shows the draft that belongs to the current place. */
   settle() {
-    const { channel, thread } = this.place();
-    const key = `${this.app.me}/${channel}/${thread}`;
+    const { thread } = this.place();
+    const key = this.placeKey();
     const label = this.label();
     this.area.placeholder = label;
     this.area.setAttribute('aria-label', label);
@@ -41,6 +41,11 @@ export class Composer {
     this.area.value = this.app.drafts.get(key) || '';
     this.fit();
     this.showHint();
+  }
+
+  placeKey() {
+    const { channel, thread } = this.place();
+    return `${this.app.me}/${channel}/${thread}`;
   }
 
   focus() {
@@ -71,11 +76,12 @@ export class Composer {
     if (command) fill(this.hint, h('code', null, command.command), ` ${command.usage_hint || ''}`);
   }
 
+  /** Sends what was written here; what was written for a place that was just left stays its draft. */
   async send() {
     const text = this.area.value.trim();
-    if (!text) return;
     const { channel, thread } = this.place();
-    const key = this.key;
+    const { key } = this;
+    if (!text || key !== this.placeKey()) return;
     this.set('');
     this.close();
     const body = this.isCommand(text)

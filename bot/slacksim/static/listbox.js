@@ -39,6 +39,7 @@ class Listbox {
     });
     const box = h('div', { class: 'listbox', onkeydown: (e) => this.key(e) }, this.search, this.list);
     anchor.setAttribute('aria-expanded', 'true');
+    anchor.setAttribute('aria-controls', this.id);
     openPopup({ anchor, content: box, matchWidth: true, onclose: () => this.closed() });
     (this.search || this.list).focus();
     this.fetch();
@@ -48,6 +49,7 @@ class Listbox {
     clearTimeout(this.timer);
     this.turn += 1;
     this.config.anchor.setAttribute('aria-expanded', 'false');
+    this.config.anchor.removeAttribute('aria-controls');
     if (this.config.closed) this.config.closed();
   }
 

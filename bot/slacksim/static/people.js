@@ -4,11 +4,11 @@ import { fill, h, reconcile } from './dom.js';
 import { icon } from './icons.js';
 import { openMenu } from './popup.js';
 
-/** A picture with initials in the person's colour; apps get the app drawing. */
+/** A picture with initials in the person's colour; apps get the app drawing. The initials are drawn, and are no text of the page. */
 export function avatar(user, size = '') {
   const node = h('span', { class: `avatar ${size}${user && user.bot ? ' bot' : ''}`, 'aria-hidden': 'true' });
   if (user && user.bot) node.append(icon('app'));
-  else node.append(initials(user));
+  else node.setAttribute('data-initials', initials(user));
   const color = /^#[0-9a-f]{6}$/i.test(user?.color || '') ? user.color : '#6b7785';
   if (!(user && user.bot)) {
     node.style.backgroundColor = color;
@@ -72,7 +72,7 @@ export class Switcher {
     return h('a', {
       class: 'rail-item', href: this.as(user.id), testid: `person-${user.id}`, title: what, 'aria-label': `Be ${what}`,
       'aria-current': user.id === this.me ? 'true' : null,
-    }, h('span', { class: 'rail-face' }, avatar(user), count > 0 && h('span', { class: 'badge hot' }, count > 9 ? '9+' : String(count))),
+    }, h('span', { class: 'rail-face' }, avatar(user), count > 0 && h('span', { class: 'badge hot', 'data-count': count > 9 ? '9+' : String(count) })),
     h('span', { class: 'rail-name' }, first));
   }
 
@@ -81,7 +81,7 @@ export class Switcher {
     const who = h('span', { class: 'card-text' }, h('span', { class: 'card-name' }, user.real_name || user.name), h('span', { class: 'card-role' }, user.title || standing(user) || `@${user.name}`));
     fill(this.card, avatar(user), who, icon('chevron'));
     fill(this.menu, icon('menu'), avatar(user));
-    this.card.setAttribute('aria-label', `You are ${user.real_name || user.name}, ${user.title || 'no role'}. Switch person`);
+    this.card.title = 'Switch person';
   }
 
   /** The list opens beside the rail, so that its people stay one click away. */
