@@ -49,7 +49,7 @@ type Rulebook struct {
 
 	mu      sync.Mutex
 	current *access.Rules
-	refused string                   // the commit that was refused last, so that it is told once
+	refused string                   // the commit that was refused last, and told; it is tried again quietly
 	old     map[string]*access.Rules // by commit; nil for what cannot be read
 }
 
@@ -91,9 +91,10 @@ func OpenRulebook(ctx context.Context, c RulebookConfig) (*Rulebook, Change, err
 	}
 	var last string
 	for _, u := range c.Used {
-		if last = u; u == "" {
+		if u == "" {
 			continue
 		}
+		last = u
 		if _, err := b.source.Since(ctx, u, head); err != nil {
 			return b.stay(ctx, u, change, err)
 		}
@@ -110,15 +111,15 @@ func OpenRulebook(ctx context.Context, c RulebookConfig) (*Rulebook, Change, err
 	return b, change, nil
 }
 
-// newest takes the newest good configuration that is not older than last, nor
-// newer than a commit with the bot's own hand in it.
+// newest takes the newest good configuration that is last or descends from it,
+// and is not newer than a commit with the bot's own hand in it.
 func (b *Rulebook) newest(ctx context.Context, last string, change *Change) error {
-	commits, err := b.source.Since(ctx, "", change.Commit)
+	commits, err := b.source.Since(ctx, last, change.Commit)
 	if err != nil {
 		return fmt.Errorf("look at the configuration: %w", err)
 	}
-	if i := slices.Index(commits, last); i >= 0 {
-		commits = commits[:i+1]
+	if last != "" {
+		commits = append(commits, last)
 	}
 	for i, commit := range slices.Backward(commits) {
 		if commit == last || change.Accepted {
@@ -131,6 +132,10 @@ func (b *Rulebook) newest(ctx context.Context, last string, change *Change) erro
 		}
 	}
 	for _, commit := range commits {
+		// Where last came in by a merge, first parents lead past it.
+		if _, err := b.source.Since(ctx, last, commit); err != nil {
+			continue
+		}
 		rules, err := b.load(ctx, commit)
 		if err == nil {
 			b.current, change.New = rules, rules
@@ -219,7 +224,7 @@ func (b *Rulebook) Poll(ctx context.Context) (Change, error) {
 	b.mu.Lock()
 	now, refused := b.current, b.refused
 	b.mu.Unlock()
-	if head == now.Commit || head == refused {
+	if head == now.Commit {
 		return Change{Commit: head}, nil
 	}
 	c := Change{Commit: head, Old: now}
@@ -241,7 +246,10 @@ func (b *Rulebook) Poll(ctx context.Context) (Change, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c.Refused != nil {
-		b.refused = head
+		// Perhaps it only could not be read: then it is taken when it can be.
+		if b.refused = head; refused == head {
+			c.Refused = nil
+		}
 		return c, nil
 	}
 	b.old[now.Commit] = now

@@ -94,6 +94,7 @@ func TestRulebookStart(t *testing.T) {
 		{"the head", new(branch).push("c1", "bob").push("c2", "bob"), nil, "c2", false},
 		{"a broken head falls back", three(), nil, "c2", true},
 		{"a broken head, but never behind what was used", three(), used("c3"), "", true},
+		{"never behind what the log has used, where nothing else is known", three(), used("c3", ""), "", true},
 		{"used before, and still the head", new(branch).push("c1", "bob"), used("c1"), "c1", false},
 		{"nothing was ever good", new(branch).push("c1", "bad"), nil, "", true},
 		{"gone back to an ancestor", &branch{commits: []string{"c1", "c2"}, files: map[string]string{"c1": "bob", "c2": "carol"}, head: "c1"}, used("c2"), "c2", true},
@@ -162,6 +163,55 @@ func TestRulebookPoll(t *testing.T) {
 	b.push("c4", "mallory").push("c5", "mallory")
 	if c := poll(); c.Refused == nil || rules.Current().Commit != "c3" {
 		t.Error("a commit of the bot's own, hidden below another, came into force")
+	}
+}
+
+// A commit that cannot be read is not refused for good: it may be the one that
+// takes somebody's right away.
+func TestRulebookPollsAgain(t *testing.T) {
+	b := new(branch).push("c1", "bob carol")
+	rules, _, err := openRules(t, b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.push("c2", "bob")
+	delete(b.files, "c2")
+	for i, told := range []bool{true, false} {
+		c, err := rules.Poll(t.Context())
+		if err != nil || (c.Refused != nil) != told || rules.Current().Commit != "c1" {
+			t.Errorf("look %d: refused %v, %v; in force %s", i, c.Refused, err, rules.Current().Commit)
+		}
+	}
+	b.files["c2"] = "bob"
+	if c, err := rules.Poll(t.Context()); err != nil || c.New == nil || rules.Current().Commit != "c2" {
+		t.Errorf("in force %s after c2 could be read (%+v, %v)", rules.Current().Commit, c, err)
+	}
+}
+
+// merged is a history whose first parents lead past c2: m merges it into f1.
+type merged struct{ *branch }
+
+func (m merged) Since(_ context.Context, after, to string) ([]string, error) {
+	line := map[string][]string{"m": {"m", "f1", "c1"}, "f1": {"f1", "c1"}, "c1": {"c1"}, "c2": {"c2", "c1"}}[to]
+	if after == "" || after == "c2" && to == "m" {
+		return line, nil
+	}
+	if after == to {
+		return nil, nil
+	}
+	return nil, bot.ErrNotDescendant
+}
+
+// A broken merge of the configuration in force falls back to that, not to the
+// other side of the merge, which never knew it.
+func TestRulebookStartsFromAMerge(t *testing.T) {
+	b := merged{new(branch).push("c1", "bob mallory").push("c2", "bob").push("f1", "bob mallory").push("m", "bad")}
+	rules, change, err := bot.OpenRulebook(t.Context(), bot.RulebookConfig{Source: b, Parse: parse, Used: []string{"c2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := rules.Current().Commit; got != "c2" || change.Refused == nil {
+		t.Errorf("in force %s (refused: %v), want c2", got, change.Refused)
 	}
 }
 

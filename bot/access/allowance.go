@@ -61,7 +61,7 @@ func MakeAllowance(f Facts, a Allow) (Allowance, error) {
 	if err := x.allows(res.ID); err != nil {
 		return Allowance{}, err
 	}
-	if x.part(Request{Requestor: a.For.Person, Principal: a.For.Person}, f.Actor.Person) != approver {
+	if x.part(Request{Requestor: a.For.Person, Principal: a.For.Person}, Ballot{By: f.Actor.Person, Duties: f.Duties}) != approver {
 		return Allowance{}, refuse(NotApprover, "You might not approve that request yourself, so you cannot pre-approve it. It takes %s.", x.describe())
 	}
 	now := f.Now.UTC().Truncate(time.Second)
@@ -121,13 +121,14 @@ func (f Facts) ahead(x ruling, r Request) []Ballot {
 			continue
 		}
 		then := f.ruling(a.Made, r.Principal, a.Made.resourceOf(r))
-		if then.allows(r.Resource) != nil || then.part(r, w.By) != approver || x.part(r, w.By) != approver {
+		b := Ballot{By: w.By, At: f.Now, For: min(w.Duration, then.limit), Allowance: w.ID, Duties: f.Duties}
+		if then.allows(r.Resource) != nil || then.part(r, b) != approver || x.part(r, b) != approver {
 			continue
 		}
 		if slices.ContainsFunc(out, func(b Ballot) bool { return x.rules.Same(b.By, w.By) }) {
 			continue
 		}
-		out = append(out, Ballot{By: w.By, At: f.Now, For: min(w.Duration, then.limit), Allowance: w.ID, Duties: f.Duties})
+		out = append(out, b)
 	}
 	return out
 }
@@ -140,17 +141,20 @@ func (f Facts) castAhead(x ruling, r Request) ([]Event, error) {
 		return nil, nil
 	}
 	f.ID, f.Actor = "", Actor{}
-	if v, ok := x.satisfied(r, ballots); ok {
+	t := x.tally(r, ballots)
+	if t.met {
+		v := x.verdict(r, ballots, t.source, t.used)
 		lasts := min(v.lasts, x.limit)
 		if r.Duration > 0 {
 			lasts = min(lasts, r.Duration)
 		}
 		e := f.event(r, nil)
-		e.Body = Approval{Source: ByAllowance, Approvers: v.counted, Policies: x.names(), Expires: e.At.Add(lasts), Target: r.Target, Allowances: ids(ballots)}
+		e.Body = Approval{Source: ByAllowance, Approvers: v.counted, Policies: x.names(), Expires: e.At.Add(lasts), Target: r.Target, Allowances: ids(ballots, t.used)}
 		return []Event{e}, nil
 	}
 	var out []Event
-	for _, b := range ballots {
+	for _, i := range t.useful {
+		b := ballots[i]
 		e := f.event(r, Vote{For: min(b.For, x.limit), Allowance: b.Allowance})
 		e.By = b.By
 		var err error
@@ -162,10 +166,11 @@ func (f Facts) castAhead(x ruling, r Request) ([]Event, error) {
 	return out, nil
 }
 
-func ids(ballots []Ballot) []string {
+// ids are the pre-approvals that cast some of the ballots.
+func ids(ballots []Ballot, which []int) []string {
 	var out []string
-	for _, b := range ballots {
-		out = append(out, b.Allowance)
+	for _, i := range which {
+		out = append(out, ballots[i].Allowance)
 	}
 	return out
 }

@@ -164,9 +164,6 @@ func (a Approve) decide(f Facts, r Request) ([]Event, error) {
 	if err := sameResource(f, r); err != nil {
 		return nil, err
 	}
-	if err := f.open(r); err != nil {
-		return nil, err
-	}
 	limit, err := f.limit(r)
 	if err != nil {
 		return nil, err
@@ -184,6 +181,9 @@ func (a Approve) decide(f Facts, r Request) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := today.complete(r, r.Reason); err != nil {
+		return nil, err
+	}
 	v, ok, err := settle(today, then, r, r.Votes, ballot)
 	if err != nil {
 		return nil, err
@@ -194,21 +194,6 @@ func (a Approve) decide(f Facts, r Request) ([]Event, error) {
 	e := f.event(r, nil)
 	e.Body = Approval{Source: v.source, Approvers: v.counted, Policies: today.names(), Expires: e.At.Add(v.lasts), Target: r.Target}
 	return []Event{e}, nil
-}
-
-// settle counts one more ballot with the earlier ones, which are counted again:
-// under the rules of today and under those of the filing. Nobody votes twice.
-func settle(today, then ruling, r Request, cast []Ballot, b Ballot) (verdict, bool, error) {
-	for _, c := range cast {
-		if today.rules.Same(c.By, b.By) {
-			return verdict{}, false, refuse(AlreadyVoted, "You have approved this already. It still takes %s.", today.describe())
-		}
-	}
-	all := append(slices.Clone(cast), b)
-	v, ok := today.satisfied(r, all)
-	w, also := then.satisfied(r, all)
-	v.lasts = min(v.lasts, w.lasts)
-	return v, ok && also, nil
 }
 
 func (a Deny) decide(f Facts, r Request) ([]Event, error) {
@@ -257,7 +242,13 @@ func (f Facts) approver(r Request, verb string) error {
 	if err != nil {
 		return err
 	}
-	now, before := today.part(r, f.Actor.Person), then.part(r, f.Actor.Person)
+	if verb == "approve" {
+		if err := open(r, today, then); err != nil {
+			return err
+		}
+	}
+	ballot := Ballot{By: f.Actor.Person, Duties: f.Duties}
+	now, before := today.part(r, ballot), then.part(r, ballot)
 	switch {
 	case now == stranger && before == stranger && len(f.Rules.Policies) > 0:
 		return refuse(NotApprover, "You are not among those who may approve this request, so you cannot %s it. It takes %s.", verb, today.describe())
@@ -267,7 +258,7 @@ func (f Facts) approver(r Request, verb string) error {
 		return refuse(NoLongerReviewer, "You are no longer among those who may approve, so you cannot %s this request.", verb)
 	case before == stranger:
 		return refuse(ReviewerTooLate, "You came to be among those who may approve after this request was filed, so you cannot %s it. It can be asked for again.", verb)
-	case min(now, before) == party && f.Rules.Same(f.Actor.Person, r.Requestor):
+	case min(now, before) == party && (f.Rules.Same(f.Actor.Person, r.Requestor) || f.Filed.Same(f.Actor.Person, r.Requestor)):
 		return refuse(OwnRequest, "You cannot %s your own request: it takes a second person.", verb)
 	case min(now, before) == party:
 		return refuse(OwnAccess, "You cannot %s a request for your own access: it takes a second person.", verb)
@@ -295,11 +286,7 @@ func (r *Rules) resourceOf(q Request) Resource {
 }
 
 // open says why nobody can approve: a policy denies it, or none is about it.
-func (f Facts) open(r Request) error {
-	today, then, err := f.rulings(r)
-	if err != nil {
-		return err
-	}
+func open(r Request, today, then ruling) error {
 	if err := today.allows(r.Resource); err != nil {
 		return err
 	}

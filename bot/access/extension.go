@@ -124,8 +124,12 @@ func (a Extend) decide(f Facts, r Request) ([]Event, error) {
 		return nil, refuse(BadDuration, "Say by how long, for example 30m, 4h or 2d.")
 	}
 	reason := Clean(a.Reason, MaxText)
-	if x := f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r)); x.terms.RequireReason && reason == "" {
-		return nil, refuse(NeedsReason, "Say why: a reason is required.")
+	x := f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r))
+	if err := x.allows(r.Resource); err != nil {
+		return nil, err
+	}
+	if err := x.demands(r.Resource, a.By, reason, r.Ticket); err != nil {
+		return nil, err
 	}
 	if err := f.roomFor(r, a.By); err != nil {
 		return nil, err
@@ -140,9 +144,6 @@ func (a ApproveExtension) decide(f Facts, r Request) ([]Event, error) {
 	if err := sameResource(f, r); err != nil {
 		return nil, err
 	}
-	if err := f.open(r); err != nil {
-		return nil, err
-	}
 	if err := f.roomFor(r, r.Extension.Duration); err != nil {
 		return nil, err
 	}
@@ -151,6 +152,9 @@ func (a ApproveExtension) decide(f Facts, r Request) ([]Event, error) {
 		return nil, err
 	}
 	x := r.Extension
+	if err := today.complete(r, x.Reason); err != nil {
+		return nil, err
+	}
 	v, ok, err := settle(today, then, r, x.Votes, Ballot{By: f.Actor.Person, At: f.Now, For: x.Duration, Duties: f.Duties})
 	if err != nil {
 		return nil, err

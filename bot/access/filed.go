@@ -70,9 +70,6 @@ func (a File) decide(f Facts, _ Request) ([]Event, error) {
 		return nil, err
 	}
 	reason, ticket := Clean(a.Reason, MaxText), Clean(a.Ticket, 200)
-	if err := x.demands(res.ID, a.Duration, reason, ticket); err != nil {
-		return nil, err
-	}
 	filed := f.event(Request{}, Requested{
 		Requestor: f.Actor.Person, Principal: principal.Person,
 		Resource: res.ID, Title: res.Title, Target: res.Target,
@@ -82,14 +79,22 @@ func (a File) decide(f Facts, _ Request) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.BreakGlass {
+	given, alone := f.given(x, r)
+	asked := a.Duration
+	if alone && !a.BreakGlass {
+		asked = min(asked, x.limit)
+	}
+	if err := x.demands(res.ID, asked, reason, ticket); err != nil {
+		return nil, err
+	}
+	switch {
+	case a.BreakGlass:
 		taken, err := f.breakGlass(x, r, reason)
 		if err != nil {
 			return nil, err
 		}
 		return append([]Event{filed}, taken...), nil
-	}
-	if given, ok := f.given(x, r); ok {
+	case alone:
 		return []Event{filed, given}, nil
 	}
 	cast, err := f.castAhead(x, r)
@@ -102,17 +107,32 @@ func (f Facts) given(x ruling, r Request) (Event, bool) {
 	if !x.rules.Same(r.Requestor, r.Principal) {
 		return Event{}, false
 	}
+	var best Event
 	for _, p := range x.taking {
 		for _, w := range p.Approval {
+			var e Event
 			switch {
 			case w.Type == "persistent":
-				return f.approveAlone(x, r, ByPersistent, time.Hour), true
+				e = f.approveAlone(x, r, ByPersistent, time.Hour)
 			case w.Type == "auto" && x.onDuty(w, f.Duties, r.Principal, true) == yes:
-				return f.approveAlone(x, r, ByOnCall, x.rules.OnCall.lasts(w.Integration)), true
+				e = f.approveAlone(x, r, ByOnCall, x.rules.OnCall.lasts(w.Integration))
+			default:
+				continue
+			}
+			if best.Body == nil || shorter(e.Body.(Approval), best.Body.(Approval)) {
+				best = e
 			}
 		}
 	}
-	return Event{}, false
+	return best, best.Body != nil
+}
+
+// shorter makes the choice among approvals the same in whatever order they stand.
+func shorter(a, b Approval) bool {
+	if !a.Expires.Equal(b.Expires) {
+		return a.Expires.Before(b.Expires)
+	}
+	return a.Source < b.Source
 }
 
 // approveAlone approves without a person: for what was asked, cut to the limit,

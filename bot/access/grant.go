@@ -206,7 +206,7 @@ func (f Facts) mayRevoke(r Request) bool {
 	if f.Rules.Reviewer(f.Actor.Person) {
 		return true
 	}
-	if f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r)).part(r, f.Actor.Person) == approver {
+	if f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r)).part(r, Ballot{By: f.Actor.Person, Duties: f.Duties}) == approver {
 		return true
 	}
 	if r.Decision == nil {

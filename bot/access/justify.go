@@ -52,7 +52,7 @@ func (f Facts) justifyAhead(before Request, e Event) (err error, cast bool) {
 	}
 	ballots := f.ahead(f.ruling(f.Rules, before.Principal, f.Rules.resourceOf(before)), before)
 	for _, id := range used {
-		if !slices.Contains(ids(ballots), id) {
+		if !slices.ContainsFunc(ballots, func(b Ballot) bool { return b.Allowance == id }) {
 			return fmt.Errorf("rests on the pre-approval %s, which does not count here", id), true
 		}
 	}

@@ -110,7 +110,7 @@ func TestWays(t *testing.T) {
 		{"outside the hours", policies(night), nil, nil, people(bob), []string{"not_requestable"}},
 		{"the manager", policies(anyone("p", access.Way{Type: "manager"})), nil, nil, people(bob, dan), []string{"not_an_approver", "approved", "manager"}},
 		{"steps in order", policies(anyone("p", steps)), nil, nil, people(dan, carol), []string{"vote", "approved", "group"}},
-		{"a later step does not count before", policies(anyone("p", steps)), nil, nil, people(carol, dan), []string{"vote", "vote"}},
+		{"a later step does not count before", policies(anyone("p", steps)), nil, nil, people(carol, dan, carol), []string{"not_yet", "vote", "approved", "group"}},
 		{"one person counts in one step", policies(anyone("p", steps)), nil, nil, people(dan, dan), []string{"vote", "already_voted"}},
 		{"principal of a group approves nothing of theirs", policies(anyone("p", group("eng"))), nil, nil, people(erin), []string{"own_access"}},
 		{"a team that was asked", policies(dba), nil, inDBA, people(bob), []string{"approved", "group"}},
@@ -293,6 +293,28 @@ func BenchmarkRequestable10000(b *testing.B) {
 	for b.Loop() {
 		if n := len(f.Requestable(r, alice)); n != 10001 {
 			b.Fatal(n)
+		}
+	}
+}
+
+// TestGivenIsCutToTheLimit: where no person chooses the expiry, too long a wish
+// is no reason to refuse; and the order of the ways makes no difference.
+func TestGivenIsCutToTheLimit(t *testing.T) {
+	auto := access.Way{Type: "auto", Integration: "pagerduty", EscalationPolicies: []string{"P1"}}
+	always := access.Way{Type: "persistent"}
+	duties := map[string][]access.Duty{"pagerduty": {{Person: erin, Policy: "P1", Level: 1, Schedule: "S1"}}}
+	for _, ways := range [][]access.Way{{auto, always}, {always, auto}} {
+		r := policies(anyone("p", ways...))
+		r.OnCall.PagerDuty = &access.PagerDuty{MaxEscalationLevel: 1, AutoDuration: 2 * time.Hour}
+		for asked, want := range map[time.Duration]time.Duration{0: time.Hour, 9 * time.Hour: 8 * time.Hour} {
+			f := access.Facts{Now: t0, New: id, Actor: access.Actor{Person: erin}, Rules: r, Filed: r, Duties: duties}
+			events, err := access.Decide(f, access.Request{}, access.File{Resource: "admins", Duration: asked})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if q, err := access.Replay(events); err != nil || q.Expires().Sub(t0) != want {
+				t.Errorf("asked for %s: until %s (%v), want %s", asked, q.Expires(), err, want)
+			}
 		}
 	}
 }

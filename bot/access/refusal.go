@@ -34,6 +34,7 @@ const (
 	NotRequestable   Code = "not_requestable"
 	NotLive          Code = "not_live"
 	NotReviewer      Code = "not_a_reviewer"
+	NotYet           Code = "not_yet"
 	NotYours         Code = "not_yours"
 	OwnAccess        Code = "own_access"
 	OwnRequest       Code = "own_request"

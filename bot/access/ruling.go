@@ -15,7 +15,7 @@ type ruling struct {
 	rules   *Rules
 	taking  []Policy // enabled, in their hours, about this principal and resource
 	denies  []string // names of those that deny
-	unsure  []string // names of those that would take part if a directory could be asked
+	unsure  []Policy // those that would take part if a directory could be asked
 	limit   time.Duration
 	terms   Terms // the strictest of all; its OneParty means nothing
 	tickets []*regexp.Regexp
@@ -56,7 +56,7 @@ func (f Facts) rule(r *Rules, sure, perhaps []Policy, res Resource) ruling {
 	}
 	for _, p := range perhaps {
 		if p.Resource.about(res) {
-			x.unsure = append(x.unsure, p.Name)
+			x.unsure = append(x.unsure, p)
 			x.restrict(p)
 		}
 	}
@@ -89,7 +89,7 @@ func (x ruling) allows(resource string) error {
 	case len(x.denies) > 0:
 		return refuse(PolicyDenies, "The access policy %s denies access to %s.", quoteAll(x.denies), resource)
 	case len(x.taking) == 0 && len(x.unsure) > 0:
-		return refuse(DirectoryDown, "Who is in the groups of the access policies cannot be asked right now (%s), so nothing can be decided. Try again in a minute.", quoteAll(x.unsure))
+		return refuse(DirectoryDown, "Who is in the groups of the access policies cannot be asked right now (%s), so nothing can be decided. Try again in a minute.", quoteAll(named(x.unsure)))
 	case len(x.taking) == 0:
 		return refuse(NotRequestable, "No access policy lets this person have %s.", resource)
 	}
@@ -97,9 +97,11 @@ func (x ruling) allows(resource string) error {
 }
 
 // names are the access policies that took part; none for the default approvals.
-func (x ruling) names() []string {
+func (x ruling) names() []string { return named(x.taking) }
+
+func named(policies []Policy) []string {
 	var out []string
-	for _, p := range x.taking {
+	for _, p := range policies {
 		if p.Name != "" {
 			out = append(out, p.Name)
 		}
@@ -127,6 +129,16 @@ func (x ruling) demands(resource string, d time.Duration, reason, ticket string)
 	return nil
 }
 
+// complete says why what was asked for cannot be approved: by now more is
+// demanded than was said. How long it lasts, the approver chooses.
+func (x ruling) complete(r Request, reason string) error {
+	why, refused := AsRefusal(x.demands(r.Resource, min(r.Duration, x.limit), reason, r.Ticket))
+	if !refused {
+		return nil
+	}
+	return refuse(why.Code, "By now the configuration demands more than was said, so this cannot be approved; it can be asked for again. (%s)", why.Text)
+}
+
 // patternText is a pattern as it was written in the configuration.
 func patternText(p *regexp.Regexp) string {
 	return strings.TrimSuffix(strings.TrimPrefix(p.String(), "^(?:"), ")$")
@@ -145,15 +157,6 @@ func (f Facts) Requestable(r *Rules, principal Person) []Resource {
 	return out
 }
 
-// A Ballot is one person's approval, as it is counted.
-type Ballot struct {
-	By        Person
-	At        time.Time
-	For       time.Duration
-	Allowance string            // id of the pre-approval that cast it
-	Duties    map[string][]Duty // who was on call when it was cast, see [Facts.Duties]
-}
-
 // part is how a person stands to a request under a ruling.
 type part int
 
@@ -164,26 +167,33 @@ const (
 	approver
 )
 
-// part says whether any way would count an approval by a person.
-func (x ruling) part(r Request, p Person) part {
+// part says whether any way would count a ballot. A policy that may not take
+// part counts nothing; who it would count is told that it cannot be known.
+func (x ruling) part(r Request, b Ballot) part {
 	best := stranger
 	for _, policy := range x.taking {
-		for _, w := range policy.Approval {
-			in := x.counts(w, r, Ballot{By: p, Duties: x.f.Duties})
-			if in == no {
-				continue
-			}
-			got := approver
-			switch {
-			case !policy.Terms.OneParty && r.Involves(x.rules, p):
-				got = party
-			case in == unknown:
-				got = uncertain
-			}
-			best = max(best, got)
-		}
+		best = max(best, x.partIn(policy, r, b))
+	}
+	for _, policy := range x.unsure {
+		best = max(best, min(uncertain, x.partIn(policy, r, b)))
 	}
 	return best
+}
+
+func (x ruling) partIn(policy Policy, r Request, b Ballot) part {
+	in := no
+	for _, w := range policy.Approval {
+		in = max(in, x.counts(w, r, b))
+	}
+	switch {
+	case in == no:
+		return stranger
+	case !policy.Terms.OneParty && r.Involves(x.rules, b.By):
+		return party
+	case in == unknown:
+		return uncertain
+	}
+	return approver
 }
 
 // counts says whether a way counts a ballot, at any of its steps.
@@ -217,94 +227,6 @@ func (x ruling) counts(w Way, r Request, b Ballot) answer {
 	return no
 }
 
-// A verdict is the way that a set of ballots satisfies.
-type verdict struct {
-	source  Source
-	counted []Person
-	lasts   time.Duration // the shortest that those counted have chosen
-}
-
-// satisfied finds a way that the ballots satisfy, in the order of policies and
-// of their ways.
-func (x ruling) satisfied(r Request, ballots []Ballot) (verdict, bool) {
-	for _, policy := range x.taking {
-		var valid []Ballot
-		for _, b := range ballots {
-			if policy.Terms.OneParty || !r.Involves(x.rules, b.By) {
-				valid = append(valid, b)
-			}
-		}
-		for _, w := range policy.Approval {
-			if used, ok := x.meets(w, r, valid); ok {
-				return x.verdict(w, r, used), true
-			}
-		}
-	}
-	return verdict{}, false
-}
-
-// meets says which ballots satisfy a way; each person counts once.
-func (x ruling) meets(w Way, r Request, ballots []Ballot) (used []Ballot, ok bool) {
-	if w.Type == "steps" {
-		return x.steps(w, r, ballots)
-	}
-	need := 1
-	if w.Type == "group" {
-		need = max(w.Count, 1)
-	}
-	for _, b := range ballots {
-		if x.counts(w, r, b) != yes || slices.ContainsFunc(used, func(u Ballot) bool { return x.rules.Same(u.By, b.By) }) {
-			continue
-		}
-		if used = append(used, b); len(used) == need {
-			return used, true
-		}
-	}
-	return nil, false
-}
-
-// steps are met in order: what counts for a step was cast after the one before
-// it was met, by people who counted in none of the earlier steps.
-func (x ruling) steps(w Way, r Request, ballots []Ballot) (used []Ballot, ok bool) {
-	rest := ballots
-	for _, step := range w.Steps {
-		met := false
-		for end := 1; end <= len(rest) && !met; end++ {
-			for _, entry := range step {
-				fresh := slices.DeleteFunc(slices.Clone(rest[:end]), func(b Ballot) bool {
-					return slices.ContainsFunc(used, func(u Ballot) bool { return x.rules.Same(u.By, b.By) })
-				})
-				if by, ok := x.meets(entry, r, fresh); ok {
-					used, rest, met = append(used, by...), rest[end:], true
-					break
-				}
-			}
-		}
-		if !met {
-			return nil, false
-		}
-	}
-	return used, true
-}
-
-func (x ruling) verdict(w Way, r Request, used []Ballot) verdict {
-	v := verdict{source: Source(w.Type), lasts: used[0].For}
-	switch w.Type {
-	case "reviewers":
-		v.source = ByReviewer
-	case "steps":
-		v.source = ByGroup
-	}
-	for _, b := range used {
-		v.counted = append(v.counted, b.By)
-		v.lasts = min(v.lasts, b.For)
-		if r.Involves(x.rules, b.By) {
-			v.source = BySelf
-		}
-	}
-	return v
-}
-
 // Approvers are the addresses of all who may approve a request of one person
 // for another, as far as the rules and the facts name them, sorted.
 func (f Facts) Approvers(r *Rules, requestor, principal Person, res Resource) []string {
@@ -315,7 +237,7 @@ func (f Facts) Approvers(r *Rules, requestor, principal Person, res Resource) []
 	q := Request{Requestor: requestor, Principal: principal}
 	var out []string
 	for _, email := range x.candidates(principal) {
-		if x.part(q, Person{Email: email}) == approver {
+		if x.part(q, Ballot{By: Person{Email: email}, Duties: f.Duties}) == approver {
 			out = append(out, email)
 		}
 	}

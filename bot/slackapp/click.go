@@ -2,6 +2,7 @@ package slackapp
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type click struct {
 	chosen   string // the expiry that stands in the message's select
 	response string
 	home     bool // in the Home tab or a form, not in a message
+	ours     bool // in a message of the bot's own
 }
 
 // clickOf reads the i-th action of a payload. What Slack's payload holds beside
@@ -77,6 +79,7 @@ func (a *App) clicked(ctx context.Context, c click) {
 		a.openForm(ctx, c.trigger, c.reply(), wish{})
 		return
 	}
+	a.awaitPost(ctx, c)
 	actor, ok := a.who(ctx, c.reply())
 	if !ok {
 		return
@@ -91,6 +94,23 @@ func (a *App) clicked(ctx context.Context, c click) {
 		return
 	}
 	a.perform(ctx, access.Command{ID: c.id, Actor: actor, Do: do}, c.reply())
+}
+
+// awaitPost waits until the log knows the message of a click, a moment at most:
+// people can be faster than the record of what was posted.
+func (a *App) awaitPost(ctx context.Context, c click) {
+	if !c.ours {
+		return
+	}
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+		r, ok := a.cfg.Reader.Request(c.request)
+		if !ok || slices.ContainsFunc(r.Posts, func(p access.Post) bool { return p.Channel == c.where.Channel && p.TS == c.where.TS }) {
+			return
+		}
+		if !sleep(ctx, 20*time.Millisecond) {
+			return
+		}
+	}
 }
 
 // actionOf is what a button wants; nil for an unknown one.

@@ -55,7 +55,9 @@ func (a *App) receiveInteraction(l *link, e envelope, since time.Time) {
 	case "block_actions":
 		l.ack(e.id, nil, since)
 		for i := range p.list("actions") {
-			a.receiveClick(clickOf(p, i))
+			c := clickOf(p, i)
+			c.ours = a.ours(p.at("message"))
+			a.receiveClick(c)
 		}
 	case "shortcut":
 		l.ack(e.id, nil, since)

@@ -185,6 +185,34 @@ func TestEverythingTwiceAndOdd(t *testing.T) {
 	}
 }
 
+// TestClickBeforeRecord: a click that is faster than the record of the message is
+// decided as soon as that stands, and not refused as on an unknown message.
+func TestClickBeforeRecord(t *testing.T) {
+	s := start(t)
+	slow := make(chan struct{})
+	s.book.mu.Lock()
+	s.book.broken = func(c access.Command) error {
+		if _, posts := c.Do.(access.Notify); posts {
+			select {
+			case <-slow:
+			default:
+				return errNoDisk
+			}
+		}
+		return nil
+	}
+	s.book.mu.Unlock()
+	s.command("alice", "/access request github/payments-admins 1h why")
+	s.eventually("the message", func() bool { return s.approvals() == 1 })
+	all := s.slack.As("bob").Messages(channel)
+	s.click("bob", all[len(all)-1], "approve")
+	close(slow)
+	s.eventually("the approval", func() bool { return s.book.Requests()[0].Status == access.Approved })
+	if n := len(s.slack.As("bob").Ephemerals(channel)); n != 0 {
+		t.Errorf("bob got %d answers", n)
+	}
+}
+
 // TestLookedUpAgain: what Slack could not say about the channel and the approvers
 // is asked again soon, not at the next round.
 func TestLookedUpAgain(t *testing.T) {

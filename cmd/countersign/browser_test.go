@@ -166,6 +166,16 @@ func threadRecorded(t *testing.T, s *stage) {
 	b.sees(inThread, "and this one was a mistake")
 	s.record("and this one was a mistake")
 
+	// A reply whose thread is closed at that moment is sent, or stays a draft; it is
+	// not said in the channel.
+	b.enter(reply, "Not for everybody"+kb.Escape+kb.Enter)
+	b.misses("#thread")
+	b.click("[data-testid=open-thread]")
+	b.sees(reply+", "+inThread, "Not for everybody")
+	if got := b.count(inChannel, "Not for everybody"); got != 0 {
+		t.Error("a reply was posted in the channel")
+	}
+
 	a.hover(inThread, "The refund job, since nine")
 	a.click(inThread + ":hover [data-testid=edit]")
 	a.enter("[data-testid=edit-composer]", "The refund job, since ten"+kb.Enter)
@@ -379,11 +389,64 @@ func byKeyboard(t *testing.T, s *stage) {
 	w.sees(control(inChannel, "revoke"), "Revoke")
 }
 
-// hostile is what nobody means well with.
-const hostile = "<img src=x onerror=\"window.pwned=1\"> <!channel> *bold* <script>window.pwned=1</script> </blockquote>\"'> \u202Edesrever"
+// hostile is what nobody means well with; inert is what of it may show.
+const (
+	hostile = "<img src=x onerror=\"window.pwned=1\"> <!channel> *bold* <script>window.pwned=1</script> \u202Edesrever"
+	inert   = "<img src=x onerror=\"window.pwned=1\"> <!channel> *bold* <script>window.pwned=1</script> desrever"
+)
 
 func hostileTexts(t *testing.T, s *stage) {
-	a := s.desk(alice)
-	s.ask(alice, "payments-admins 5m "+hostile)
-	a.sees(inChannel, "<img src=x onerror=", "<!channel> *bold* <script>", `"'> desrever`)
+	a, b := s.desk(alice), s.desk(bob)
+	a.enter(composer, "/access request payments-admins 5m "+kb.Escape)
+	a.paste(hostile)
+	a.keys(kb.Enter)
+	a.sees(inChannel, inert)
+	b.sees(inChannel, inert)
+
+	b.hover(inChannel, inert)
+	b.click("[data-testid=reply]")
+	b.click(reply)
+	b.paste(hostile)
+	b.keys(kb.Enter)
+	b.sees(inThread, "<img src=x onerror=", "<script>window.pwned=1</script>")
+	b.click(control(inChannel, "deny"))
+	b.click(control(modal, "reason"))
+	b.paste(hostile)
+	b.click(submit)
+	b.sees(inChannel, "Denied", "Reason given: "+inert)
+	a.click("#places a", "Countersign")
+	a.sees(inChannel, "was denied by", "Reason given: "+inert)
+
+	for _, w := range []*window{a, b} {
+		w.inertPage()
+	}
+	a.click("#places a", "access-requests")
+	a.enter(composer, "/access list"+kb.Enter)
+	a.sees(onlyMe, "Your requests")
+	id := a.texts(onlyMe + " code")[0]
+	a.enter(composer, "/access show "+id+kb.Enter)
+	a.sees(onlyMe, id, "<script>window.pwned=1</script>")
+	a.inertPage()
+	if log := s.git("-C", s.repo(), "log", "--format=%B", "audit"); strings.Contains(log, "pwned") {
+		t.Error("what people typed stands in the messages of commits")
+	}
+}
+
+// inertPage fails where a text of somebody has become more than a text.
+func (w *window) inertPage() {
+	w.t.Helper()
+	if script[bool](w, "() => 'pwned' in window") {
+		w.t.Errorf("a script of a text ran where %s looks", w.name)
+	}
+	for selector, want := range map[string]int{"[data-testid=message] img": 0, "[data-testid=message] script": 0, "body > script, #app script": 0, "[onerror]": 0} {
+		if got := script[int](w, "(s) => document.querySelectorAll(s).length", selector); got != want {
+			w.t.Errorf("%d elements %s where %s looks, want %d", got, selector, w.name, want)
+		}
+	}
+	if got := w.count(inChannel+" .mention", "@channel"); got != 0 {
+		w.t.Errorf("%s sees the channel called by a text", w.name)
+	}
+	if got := script[int](w, `() => [...document.querySelectorAll('[data-testid=message]')].filter((m) => m.querySelector('.tag') && /\u202e/.test(m.textContent)).length`); got != 0 {
+		w.t.Errorf("%d messages of the app turn the direction of what follows", got)
+	}
 }

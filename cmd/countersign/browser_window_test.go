@@ -39,7 +39,7 @@ func (s *stage) open(as, place string, width, height int64) *window {
 	w.watch()
 	w.do(chromedp.EmulateViewport(width, height))
 	w.do(chromedp.Navigate(s.base + "/#/" + as + "/" + place))
-	w.sees("#person", "")
+	w.sees("#head", "")
 	return w
 }
 
@@ -227,6 +227,14 @@ func (w *window) keys(keys string) {
 		}
 		// Escape is a press and a release without a character; both are replaced.
 		w.do(chromedp.KeyEvent(kb.Escape, oneAfterAnother(*down, *up)))
+	}
+}
+
+// paste puts a text where the cursor is.
+func (w *window) paste(text string) {
+	w.t.Helper()
+	if !script[bool](w, "(text) => document.execCommand('insertText', false, text)", text) {
+		w.t.Fatalf("%s cannot paste here", w.name)
 	}
 }
 

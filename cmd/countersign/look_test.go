@@ -166,43 +166,70 @@ func userID(name string) string {
 // direct is the id of the direct messages between a person and the bot.
 func direct(who string) string { return "D" + strings.TrimPrefix(userID(who), "U") }
 
+// A place is where an element stands: in which message or view, in which block
+// (empty: the first that has it).
+type place struct {
+	in    slacksim.Ref
+	block string
+}
+
 // button finds where somebody can press it: in the approval message of a request,
 // in their direct messages, or in their Home tab.
-func (w *world) button(who string, where sight, id, action string) (slacksim.Ref, bool) {
+func (w *world) button(who string, where sight, id, action string) (place, bool) {
 	a := w.sim.As(who)
 	switch where {
 	case inDirect:
 		for _, m := range slices.Backward(a.DMs()) {
 			if m.HasAction(action) && (id == "" || about(m, "request") == id) {
-				return slacksim.InMessage(direct(who), m.TS), true
+				return place{in: slacksim.InMessage(direct(who), m.TS)}, true
 			}
 		}
 	case inHome:
-		if v := a.Home(); v != nil && v.Element(action) != nil {
-			return slacksim.InView(v.ID()), true
+		v := a.Home()
+		blocks, _ := v["blocks"].([]any)
+		for _, b := range blocks {
+			if block, ok := b.(map[string]any); ok && offers(block, action, id) {
+				return place{slacksim.InView(v.ID()), block["block_id"].(string)}, true
+			}
 		}
 	default:
 		if m, ok := w.approval(id); ok && m.HasAction(action) {
-			return slacksim.InMessage(channelID(), m.TS), true
+			return place{in: slacksim.InMessage(channelID(), m.TS)}, true
 		}
 	}
-	return slacksim.Ref{}, false
+	return place{}, false
+}
+
+// offers reports whether a button of a block is there, and is about a request. One
+// that is about none, such as Request access, counts for any.
+func offers(v any, action, id string) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(x any) bool { return offers(x, action, id) })
+	case map[string]any:
+		if v["action_id"] == action {
+			about, _, ok := strings.Cut(fmt.Sprint(v["value"]), ":")
+			return !ok || about == id
+		}
+		return offers(v["elements"], action, id) || offers(v["accessory"], action, id)
+	}
+	return false
 }
 
 // press presses a button as soon as it is there, after choosing an expiry if one
 // is named.
 func (w *world) press(who string, where sight, id, action, expiry string) error {
-	var ref slacksim.Ref
-	if !eventually(10*time.Millisecond, func() (ok bool) { ref, ok = w.button(who, where, id, action); return ok }) {
+	var at place
+	if !eventually(10*time.Millisecond, func() (ok bool) { at, ok = w.button(who, where, id, action); return ok }) {
 		return fmt.Errorf("%s sees no button %q on %s", who, action, id)
 	}
 	a := w.sim.As(who)
 	if expiry != "" {
-		if err := a.Select(ref, "", "expiry", expiry); err != nil {
+		if err := a.Select(at.in, at.block, "expiry", expiry); err != nil {
 			return err
 		}
 	}
-	return a.Click(ref, "", action)
+	return a.Click(at.in, at.block, action)
 }
 
 // form is the topmost form of a person, once it is open.

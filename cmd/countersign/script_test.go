@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 //	reply|edit|delete PERSON [TEXT]  in the thread of $ID; the latest reply
 //	shortcut|home PERSON
 //	[!] sees [-only|-dm|-home|-form|-channel|-message] PERSON PATTERN      ! sees: not now
+//	loses …                          the same: waits until it is not there any more
 //	[!] holds PERSON KEY             in the desired state, by and by
 //	[!] log [-count=N] PATTERN       a subject line of the audit branch; ! log: not now
 //	record EVENT                     the newest such file of $ID is the stdout
@@ -136,7 +137,7 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 		"slack": slack, "fault": fault, "groups": groups, "group": group, "deactivate": deactivate, "setgroup": setgroup, "api": api,
 		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
-		"sees": sees, "holds": holds, "log": logged, "record": record, "status": status, "botlog": botlog,
+		"sees": sees, "loses": loses, "holds": holds, "log": logged, "record": record, "status": status, "botlog": botlog,
 		"startdemo": startdemo, "deed": deed, "finds": finds,
 		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judge,
 	}

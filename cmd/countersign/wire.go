@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -55,6 +56,8 @@ type service struct {
 	store  *gitstore.Log
 	unlock func()
 	first  bot.Change // what the start found in the configuration
+
+	replaced string // the log's config commit that another history was accepted to replace; empty: none
 }
 
 // open builds the service. It reads the whole log, and makes the branch of the
@@ -126,11 +129,14 @@ func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
 		Source: source,
 		Parse:  v.parseRules,
 		Origin: v.origin(repo),
-		Used:   []string{v.ledger.Config(), v.lastConfig()},
+		Used:   v.used(),
 		Accept: v.accept,
 	})
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
+	}
+	if v.first.Accepted {
+		v.replaced = v.ledger.Config()
 	}
 	v.keepConfig()
 	return nil
@@ -158,18 +164,36 @@ func (v *service) parseRules(data []byte, commit string) (*access.Rules, error) 
 	return rules, nil
 }
 
-// lastConfig is the commit that was in force when the bot last ran. The file is
-// a convenience: without it the log says what was used last.
-func (v *service) lastConfig() string {
+// used are the commits that the configuration must descend from: that of the
+// log's newest event, and the one that was in force when the bot last ran. The
+// file that names the latter is a convenience, except that it says whether it
+// was accepted in the place of the former.
+func (v *service) used() []string {
+	logged := v.ledger.Config()
 	data, err := os.ReadFile(v.configFile())
 	if err != nil {
-		return v.ledger.Config()
+		return []string{logged}
 	}
-	return strings.TrimSpace(string(data))
+	last, replaced, _ := strings.Cut(strings.TrimSpace(string(data)), "\n")
+	if replaced != "" && replaced == logged {
+		v.replaced = replaced
+		return []string{last}
+	}
+	return []string{logged, last}
 }
 
+// keepConfig notes which configuration is in force, and under it the one that
+// it was accepted to replace.
 func (v *service) keepConfig() {
-	if err := os.WriteFile(v.configFile(), []byte(v.rules.Current().Commit+"\n"), 0o600); err != nil {
+	text := v.rules.Current().Commit + "\n"
+	if v.replaced != "" {
+		text += v.replaced + "\n"
+	}
+	err := writeFile(v.configFile(), func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+	if err != nil {
 		v.log.Warn("the configuration in force cannot be noted", "err", err)
 	}
 }

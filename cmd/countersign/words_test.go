@@ -181,8 +181,8 @@ func filed(s *story, args []string) error {
 	return nil
 }
 
-// place takes a leading -dm, -home and the like off.
-func place(args []string) (sight, []string) {
+// where takes a leading -dm, -home and the like off.
+func where(args []string) (sight, []string) {
 	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		return sight(args[0]), args[1:]
 	}
@@ -190,18 +190,18 @@ func place(args []string) (sight, []string) {
 }
 
 func click(s *story, args []string) error {
-	where, args := place(args)
+	at, args := where(args)
 	if len(args) < 2 || len(args) > 3 {
 		return errUsage
 	}
 	if s.neg {
-		if !wait(func() bool { _, there := s.button(args[0], where, s.id(), args[1]); return !there }) {
+		if !wait(func() bool { _, there := s.button(args[0], at, s.id(), args[1]); return !there }) {
 			return fmt.Errorf("the button %s does not go away", args[1])
 		}
 		return nil
 	}
 	expiry := strings.Join(args[2:], "")
-	return s.press(args[0], where, s.id(), args[1], expiry)
+	return s.press(args[0], at, s.id(), args[1], expiry)
 }
 
 // unheard is a click while no bot listens: Slack itself says so.
@@ -377,7 +377,7 @@ func home(s *story, args []string) error {
 }
 
 func sees(s *story, args []string) error {
-	where, args := place(args)
+	at, args := where(args)
 	if len(args) != 2 {
 		return errUsage
 	}
@@ -385,15 +385,31 @@ func sees(s *story, args []string) error {
 	if err != nil {
 		return err
 	}
-	there := func() bool { return want.MatchString(s.seen(args[0], where, s.id())) }
+	there := func() bool { return want.MatchString(s.seen(args[0], at, s.id())) }
 	if s.neg {
 		if there() {
-			return fmt.Errorf("%s sees %s in:\n%s", args[0], args[1], s.seen(args[0], where, s.id()))
+			return fmt.Errorf("%s sees %s in:\n%s", args[0], args[1], s.seen(args[0], at, s.id()))
 		}
 		return nil
 	}
 	if !wait(there) {
-		return fmt.Errorf("%s does not see %s in:\n%s", args[0], args[1], s.seen(args[0], where, s.id()))
+		return fmt.Errorf("%s does not see %s in:\n%s", args[0], args[1], s.seen(args[0], at, s.id()))
+	}
+	return nil
+}
+
+// loses waits until something is not there any more.
+func loses(s *story, args []string) error {
+	at, args := where(args)
+	if len(args) != 2 {
+		return errUsage
+	}
+	want, err := pattern(args[1:])
+	if err != nil {
+		return err
+	}
+	if !wait(func() bool { return !want.MatchString(s.seen(args[0], at, s.id())) }) {
+		return fmt.Errorf("%s still sees %s in:\n%s", args[0], args[1], s.seen(args[0], at, s.id()))
 	}
 	return nil
 }
@@ -425,9 +441,9 @@ func (s *story) subjects() []string {
 
 func logged(s *story, args []string) error {
 	count := -1
-	if where, rest := place(args); strings.HasPrefix(string(where), "-count=") {
+	if opt, rest := where(args); strings.HasPrefix(string(opt), "-count=") {
 		var err error
-		if count, err = strconv.Atoi(strings.TrimPrefix(string(where), "-count=")); err != nil {
+		if count, err = strconv.Atoi(strings.TrimPrefix(string(opt), "-count=")); err != nil {
 			return err
 		}
 		args = rest
