@@ -49,7 +49,7 @@ type Notifier interface {
 	Announce(text string)
 }
 
-// Config is what a [Bot] is made of. Entropy, Directories and OnCall may be
+// Config is what a [Bot] is made of. Entropy and what follows may be
 // left unset.
 type Config struct {
 	Ledger    Ledger
@@ -62,6 +62,7 @@ type Config struct {
 
 	Directories map[string]Directory // by the kind of group: github, slack
 	OnCall      map[string]OnCall    // by the integration: pagerduty, incidentio
+	Allowances  Allowances
 }
 
 // A Bot is the application: it decides commands and pays what the log owes.

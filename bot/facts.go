@@ -53,7 +53,14 @@ func (b *Bot) facts(ctx context.Context, c access.Command, r access.Request) acc
 	if !ok {
 		res = access.Resource{ID: r.Resource, Target: r.Target}
 	}
-	n := access.NeedsOf(res, files, !r.Escalated.IsZero(), f.Rules, f.Filed)
+	if files && (filing.Principal.IsZero() || f.Rules.Same(filing.Principal.Person, c.Actor.Person)) {
+		f.Ahead = b.ahead(ctx, f.Rules, c.Actor.Person, res.ID)
+	}
+	configs := []*access.Rules{f.Rules, f.Filed}
+	for _, a := range f.Ahead {
+		configs = append(configs, a.Made)
+	}
+	n := access.NeedsOf(res, files, !r.Escalated.IsZero(), configs...)
 	f.Members, f.Duties = b.ask(ctx, n)
 	return f
 }

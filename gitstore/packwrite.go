@@ -155,7 +155,7 @@ func (r *Repo) publish(w *packWriter) (path string, err error) {
 		return "", fmt.Errorf("build pack: %w", err)
 	}
 	dir := r.objects.packDir()
-	if err := r.disk.makeDirs(dir, 0o777); err != nil {
+	if err := r.makeDirs(dir); err != nil {
 		return "", fmt.Errorf("write pack: %w", err)
 	}
 	if err := r.disk.step("pack write"); err != nil {

@@ -38,7 +38,7 @@ type writeLock struct{ file *os.File }
 // of this package is at work in the repository, and that all leftovers of such
 // writers may go: without a guess by age.
 func (r *Repo) lock(ctx context.Context) (*writeLock, error) {
-	if err := r.disk.makeDirs(r.privateDir(), 0o777); err != nil {
+	if err := r.makeDirs(r.privateDir()); err != nil {
 		return nil, fmt.Errorf("lock repository: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(r.privateDir(), "lock"), os.O_CREATE|os.O_RDWR, 0o666)
@@ -148,7 +148,7 @@ func (r *Repo) breakOwnLocks(temps []string) error {
 // ref could become an empty file.
 func (r *Repo) updateRef(ctx context.Context, ref string, old, new plumbing.Hash) error {
 	file := r.refFile(ref)
-	if err := r.disk.makeDirs(filepath.Dir(file), 0o777); err != nil {
+	if err := r.makeDirs(filepath.Dir(file)); err != nil {
 		return fmt.Errorf("update %s: %w", ref, err)
 	}
 	if err := r.disk.step("ref write"); err != nil {

@@ -176,3 +176,13 @@ func checkExtensions(cfg *config.Config) error {
 	}
 	return nil
 }
+
+// makeDirs creates directories within the repository. The repository itself is
+// never made anew: where it has gone, perhaps with its disk, a fresh directory
+// in its place would be in the way when it comes back.
+func (r *Repo) makeDirs(dir string) error {
+	if _, err := os.Stat(r.dir); err != nil {
+		return fmt.Errorf("the repository is gone: %w", err)
+	}
+	return r.disk.makeDirs(dir, 0o777)
+}

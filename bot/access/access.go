@@ -69,6 +69,8 @@ const (
 	ByOnCall Source = "on_call"
 	// ByBreakGlass is taken by the requestor, and reviewed afterwards.
 	ByBreakGlass Source = "break_glass"
+	// ByAllowance rests on approvals that were given ahead.
+	ByAllowance Source = "pre_approval"
 	// ByPersistent is always given, by nobody in particular, and ends like all access.
 	ByPersistent Source = "persistent"
 )

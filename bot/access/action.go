@@ -33,6 +33,8 @@ type Facts struct {
 	// Unreviewed is a request for which the principal broke glass and which
 	// nobody has reviewed yet; empty if there is none.
 	Unreviewed string
+	// Ahead are the pre-approvals that the log holds for the principal.
+	Ahead []Ahead
 	// Anytime lets policies take part whatever the hour: for what is shown or
 	// foretold, never for what is decided.
 	Anytime bool

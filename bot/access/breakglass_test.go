@@ -56,7 +56,7 @@ func TestBreakGlass(t *testing.T) {
 		}
 		var before access.Request
 		for _, e := range events {
-			if err := access.Justify(before, e, r, r); err != nil {
+			if err := access.Justify(before, e, r, r, nil); err != nil {
 				t.Errorf("%s: %s: %v", name, e.Body.Kind(), err)
 			}
 			before, _ = access.Apply(before, e)

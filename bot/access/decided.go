@@ -15,6 +15,8 @@ type Approval struct {
 	Expires   time.Time
 	Target    Target
 	Reason    string // of breaking glass
+	// Allowances are the ids of the pre-approvals that it rests on.
+	Allowances []string
 }
 
 // Denial ends a pending request: one denial is enough.
@@ -37,15 +39,16 @@ type RefusedTry struct {
 // Vote is an approval that is not enough by itself, of a request or, with its
 // round, of an extension.
 type Vote struct {
-	For   time.Duration
-	Round int
+	For       time.Duration
+	Round     int
+	Allowance string // id of the pre-approval that cast it; empty for a click
 }
 
 // Kind implements [Body].
 func (Vote) Kind() string { return "vote" }
 
 func (b Vote) apply(r *Request, e Event) error {
-	ballot := Ballot{By: e.By, At: e.At, For: b.For, Duties: e.Duties}
+	ballot := Ballot{By: e.By, At: e.At, For: b.For, Duties: e.Duties, Allowance: b.Allowance}
 	if b.Round > 0 {
 		if r.Extension == nil || r.Extension.Round != b.Round {
 			return fmt.Errorf("votes on an extension that does not wait")

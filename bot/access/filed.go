@@ -97,7 +97,8 @@ func (a File) decide(f Facts, _ Request) ([]Event, error) {
 	case alone:
 		return []Event{filed, given}, nil
 	}
-	return []Event{filed}, nil
+	cast, err := f.castAhead(x, r)
+	return append([]Event{filed}, cast...), err
 }
 
 // given is the approval that needs no person, where the policies give one and

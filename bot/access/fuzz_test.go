@@ -174,11 +174,11 @@ func TestJustify(t *testing.T) {
 		s := reach(t, st.name)
 		var r access.Request
 		for _, e := range s.log {
-			if err := access.Justify(r, e, s.rules, s.rules); err != nil {
+			if err := access.Justify(r, e, s.rules, s.rules, nil); err != nil {
 				t.Errorf("%s: %s: %v", st.name, e.Body.Kind(), err)
 			}
 			for name, forged := range forgeries(r, e) {
-				if access.Justify(r, forged, s.rules, s.rules) == nil {
+				if access.Justify(r, forged, s.rules, s.rules, nil) == nil {
 					t.Errorf("%s: %s %s is justified", st.name, e.Body.Kind(), name)
 				}
 			}

@@ -3,12 +3,14 @@ package access
 import (
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // Justify decides anew what an event records: whether the person whom it names
 // might do that, to the request as it stood before, under the rules of then. It
-// returns why not. Events that need no one's permission are justified.
-func Justify(before Request, e Event, today, filed *Rules) error {
+// returns why not. Events that need no one's permission are justified. ahead are
+// the pre-approvals as they stood then.
+func Justify(before Request, e Event, today, filed *Rules, ahead []Ahead) error {
 	a, ok := actionOf(before, e)
 	if !ok {
 		return nil
@@ -16,9 +18,12 @@ func Justify(before Request, e Event, today, filed *Rules) error {
 	if today == nil || filed == nil {
 		return fmt.Errorf("the configuration that governed it cannot be read")
 	}
-	f := Facts{Now: e.At, ID: e.ID, New: e.Request, Actor: Actor{Person: e.By}, Rules: today, Filed: filed, Late: e.Late, Members: e.Groups, Duties: e.Duties}
+	f := Facts{Now: e.At, ID: e.ID, New: e.Request, Actor: Actor{Person: e.By}, Rules: today, Filed: filed, Late: e.Late, Members: e.Groups, Duties: e.Duties, Ahead: ahead}
 	if b, ok := e.Body.(Approval); ok && b.Source.alone() {
 		return f.justifyAlone(before, e)
+	}
+	if err, cast := f.justifyAhead(before, e); cast {
+		return err
 	}
 	events, err := a.decide(f, before)
 	if err != nil {
@@ -28,6 +33,36 @@ func Justify(before Request, e Event, today, filed *Rules) error {
 		return fmt.Errorf("would be decided differently")
 	}
 	return nil
+}
+
+// justifyAhead decides anew what pre-approvals have cast; cast is false for
+// what a person did at the time.
+func (f Facts) justifyAhead(before Request, e Event) (err error, cast bool) {
+	var used []string
+	switch b := e.Body.(type) {
+	case Vote:
+		if b.Allowance != "" {
+			used = []string{b.Allowance}
+		}
+	case Approval:
+		used = b.Allowances
+	}
+	if len(used) == 0 {
+		return nil, false
+	}
+	ballots := f.ahead(f.ruling(f.Rules, before.Principal, f.Rules.resourceOf(before)), before)
+	for _, id := range used {
+		if !slices.ContainsFunc(ballots, func(b Ballot) bool { return b.Allowance == id }) {
+			return fmt.Errorf("rests on the pre-approval %s, which does not count here", id), true
+		}
+	}
+	if b, ok := e.Body.(Approval); ok {
+		again, err := f.castAhead(f.ruling(f.Rules, before.Principal, f.Rules.resourceOf(before)), before)
+		if err != nil || len(again) != 1 || !reflect.DeepEqual(again[0].Body, b) {
+			return fmt.Errorf("the pre-approvals are not enough"), true
+		}
+	}
+	return nil, true
 }
 
 // justifyAlone decides anew an approval that no person gave.

@@ -175,7 +175,7 @@ func TestPersistentIsTimeBoxed(t *testing.T) {
 		}
 		var before access.Request
 		for _, e := range events {
-			if err := access.Justify(before, e, r, r); err != nil {
+			if err := access.Justify(before, e, r, r, nil); err != nil {
 				t.Errorf("%s: %v", e.Body.Kind(), err)
 			}
 			before, _ = access.Apply(before, e)

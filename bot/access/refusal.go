@@ -18,6 +18,7 @@ const (
 	AlreadyEnding    Code = "already_ending"
 	BadDuration      Code = "bad_duration"
 	BadPrincipal     Code = "bad_principal"
+	BadWindow        Code = "bad_window"
 	Barred           Code = "account_barred"
 	DirectoryDown    Code = "directory_unreachable"
 	NeedsDuration    Code = "duration_required"

@@ -7,10 +7,11 @@ import (
 
 // A Ballot is one person's approval, as it is counted.
 type Ballot struct {
-	By     Person
-	At     time.Time
-	For    time.Duration
-	Duties map[string][]Duty // who was on call when it was cast, see [Facts.Duties]
+	By        Person
+	At        time.Time
+	For       time.Duration
+	Allowance string            // id of the pre-approval that cast it
+	Duties    map[string][]Duty // who was on call when it was cast, see [Facts.Duties]
 }
 
 // A tally is what ballots come to under one ruling. Ballots are named by their

@@ -32,6 +32,9 @@ type Config struct {
 	Client *http.Client // unset: one that gives up after 20 s
 }
 
+// ErrNothingToDo says that the file is already as it should become.
+var ErrNothingToDo = errors.New("nothing to change")
+
 // ErrElsewhere says that an address is not that of a repository on GitHub.
 var ErrElsewhere = errors.New("not a repository on GitHub")
 

@@ -36,8 +36,12 @@ func recordOf(e access.Event) (record, error) {
 	case access.Approval:
 		r.Source, r.Approvers, r.Policies = string(b.Source), people(b.Approvers), b.Policies
 		r.ExpiresAt, r.Target, r.Reason = b.Expires, targetOf(b.Target), text(b.Reason)
+		r.Allowances = b.Allowances
 	case access.Vote:
 		r.Duration, r.Round = length(b.For), b.Round
+		if b.Allowance != "" {
+			r.Allowances = []string{b.Allowance}
+		}
 	case access.Reviewed:
 		r.Message = text(b.Text)
 	case access.Denial:
@@ -91,14 +95,18 @@ func (r record) body() (access.Body, error) {
 	case "approved":
 		return access.Approval{
 			Source: access.Source(r.Source), Approvers: values(r.Approvers), Policies: r.Policies,
-			Expires: r.ExpiresAt.UTC(), Target: r.Target.value(), Reason: string(r.Reason),
+			Expires: r.ExpiresAt.UTC(), Target: r.Target.value(), Reason: string(r.Reason), Allowances: r.Allowances,
 		}, nil
 	case "review_due":
 		return access.ReviewDue{}, nil
 	case "reviewed":
 		return access.Reviewed{Text: string(r.Message)}, nil
 	case "vote":
-		return access.Vote{For: time.Duration(r.Duration), Round: r.Round}, nil
+		v := access.Vote{For: time.Duration(r.Duration), Round: r.Round}
+		if len(r.Allowances) == 1 {
+			v.Allowance = r.Allowances[0]
+		}
+		return v, nil
 	case "denied":
 		return access.Denial{Reason: string(r.Reason)}, nil
 	case "cancelled":

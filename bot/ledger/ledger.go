@@ -54,15 +54,16 @@ type Ledger struct {
 
 	turns keyed // one change of a request at a time
 
-	mu      sync.RWMutex
-	state   map[string]*item  // guarded by mu, as is all below
-	order   []string          // ids by filing
-	open    map[string]bool   // ids of requests that have not ended
-	filings map[string]string // delivery -> the request that it filed
-	posts   map[access.Place]string
-	review  map[string]bool // ids of requests whose review is due
-	config  string          // config commit of the newest event
-	scanned string          // commit up to which everything was read
+	mu         sync.RWMutex
+	state      map[string]*item  // guarded by mu, as is all below
+	order      []string          // ids by filing
+	open       map[string]bool   // ids of requests that have not ended
+	filings    map[string]string // delivery -> the request that it filed
+	posts      map[access.Place]string
+	allowances map[string]access.Allowance
+	review     map[string]bool // ids of requests whose review is due
+	config     string          // config commit of the newest event
+	scanned    string          // commit up to which everything was read
 
 	syncing sync.Mutex // one Sync at a time
 
@@ -83,7 +84,7 @@ func Open(ctx context.Context, s Store) (*Ledger, error) {
 	if s == nil {
 		return nil, errors.New("ledger: no store")
 	}
-	l := &Ledger{store: s, state: map[string]*item{}, filings: map[string]string{}, open: map[string]bool{}, posts: map[access.Place]string{}, review: map[string]bool{}}
+	l := &Ledger{store: s, state: map[string]*item{}, filings: map[string]string{}, open: map[string]bool{}, posts: map[access.Place]string{}, review: map[string]bool{}, allowances: map[string]access.Allowance{}}
 	if _, err := l.Sync(ctx); err != nil {
 		return nil, err
 	}
@@ -154,6 +155,9 @@ func split(name string) (id string, n int, kind string, err error) {
 
 // take adds one file of the log; fresh is false for one that is known already.
 func (l *Ledger) take(f File) (id string, fresh bool, err error) {
+	if id, ok := AllowancePath(f.Path); ok {
+		return l.takeAllowance(id, f)
+	}
 	id, n, _, err := split(f.Path)
 	if errors.Is(err, ErrNoEvent) {
 		return "", false, nil

@@ -64,6 +64,8 @@ type record struct {
 	Text     *text  `yaml:"text,omitempty"`
 	Previous *text  `yaml:"previous,omitempty"`
 
+	Allowances []string `yaml:"allowances,omitempty"`
+
 	Round int `yaml:"round,omitempty"`
 
 	Notice    string  `yaml:"notice,omitempty"`

@@ -47,6 +47,8 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 	err := c.secrets(map[string]*string{
 		"SLACK_BOT_TOKEN": &s.slack.bot, "SLACK_APP_TOKEN": &s.slack.app, "SLACK_USER_TOKEN": &s.slack.user,
 		"SLACK_API_URL": &s.slack.api, "COUNTERSIGN_SIGNING_KEY_FILE": &s.keyFile,
+		"PAGERDUTY_TOKEN": &s.pagerduty.token, "PAGERDUTY_API_URL": &s.pagerduty.api,
+		"INCIDENT_IO_API_KEY": &s.incidentio.token, "INCIDENT_IO_API_URL": &s.incidentio.api,
 		"GITHUB_TOKEN": &s.githubToken, "GITHUB_API_URL": &s.githubAPI,
 	})
 	if err != nil {
@@ -55,7 +57,7 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 	if s.slack.bot == "" || s.slack.app == "" {
 		return errors.New("SLACK_BOT_TOKEN (xoxb-…) and SLACK_APP_TOKEN (xapp-…) must be set; `countersign slack manifest` makes the app that has them")
 	}
-	s.log = newLogger(c.err, slog.LevelInfo, s.slack.bot, s.slack.app, s.slack.user, s.githubToken)
+	s.log = newLogger(c.err, slog.LevelInfo, s.slack.bot, s.slack.app, s.slack.user, s.githubToken, s.pagerduty.token, s.incidentio.token)
 	v, err := s.open(ctx)
 	if err != nil {
 		return err

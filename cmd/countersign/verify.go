@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +67,7 @@ type verification struct {
 	result   verified
 	rules    map[string]*access.Rules
 	requests map[string]access.Request
+	allowed  map[string]access.Allowance
 	broken   map[string]bool // requests of which an event does not fold: what follows cannot be judged
 	source   *gitstore.Repo
 }
@@ -106,6 +109,7 @@ func (v *verification) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	v.allowed = map[string]access.Allowance{}
 	v.rules, v.requests, v.broken = map[string]*access.Rules{}, map[string]access.Request{}, map[string]bool{}
 	v.result.Problems = []problem{}
 	report, problems, err := gitstore.Verify(ctx, repo, v.ref, keys, func(e gitstore.Entry, _ gitstore.CommitInfo) error {
@@ -148,6 +152,10 @@ func (v *verification) keys(ctx context.Context) (*gitstore.AllowedSigners, erro
 
 // entry folds one file and asks whether it would be decided again.
 func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
+	if id, ok := ledger.AllowancePath(x.Path); ok {
+		v.allowance(ctx, id, x)
+		return
+	}
 	e, err := ledger.Read(ledger.File{Path: x.Path, Data: x.Data})
 	if errors.Is(err, ledger.ErrNoEvent) {
 		return
@@ -171,7 +179,7 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 	if !strings.HasPrefix(path.Base(x.Path), fmt.Sprintf("%04d-", after.Seq)) {
 		v.found(x.Commit, x.Path, "is event %d of its request, and not numbered so", after.Seq)
 	}
-	if err := access.Justify(before, e, v.at(ctx, e.Config), v.at(ctx, after.FiledUnder)); err != nil {
+	if err := access.Justify(before, e, v.at(ctx, e.Config), v.at(ctx, after.FiledUnder), v.ahead(ctx, after)); err != nil {
 		v.found(x.Commit, x.Path, "not justified: %v", err)
 	}
 	if want := strings.Join(ledger.Trailers(after, e), "\n"); trailers(x.Message) != want {
@@ -184,6 +192,42 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 func trailers(message string) string {
 	message = strings.TrimRight(message, "\n")
 	return message[strings.LastIndex(message, "\n\n")+len("\n\n"):]
+}
+
+// allowance folds one file of a pre-approval, and asks whether its maker might
+// make it.
+func (v *verification) allowance(ctx context.Context, id string, x gitstore.Entry) {
+	before := v.allowed[id]
+	a, err := ledger.FoldAllowance(before, ledger.File{Path: x.Path, Data: x.Data})
+	if err != nil {
+		v.found(x.Commit, x.Path, "%v", err)
+		return
+	}
+	v.allowed[id] = a
+	if rules := v.at(ctx, a.Config); rules == nil {
+		v.found(x.Commit, x.Path, "the configuration that governed it cannot be read")
+	} else if before.Seq == 0 {
+		_, err = access.MakeAllowance(access.Facts{Now: a.At, Actor: access.Actor{Person: a.By}, Rules: rules}, access.Allow{
+			For: access.Actor{Person: a.For}, Resource: a.Resource, From: a.From, To: a.To, Duration: a.Duration,
+		})
+		if err != nil {
+			v.found(x.Commit, x.Path, "not justified: would be refused: %v", err)
+		}
+	}
+}
+
+// ahead are the pre-approvals that may have counted for a request so far.
+func (v *verification) ahead(ctx context.Context, r access.Request) []access.Ahead {
+	var out []access.Ahead
+	for _, a := range v.allowed {
+		if a.Resource == r.Resource {
+			out = append(out, access.Ahead{Allowance: a, Made: v.at(ctx, a.Config)})
+		}
+	}
+	slices.SortFunc(out, func(a, b access.Ahead) int {
+		return cmp.Or(b.Allowance.At.Compare(a.Allowance.At), strings.Compare(b.Allowance.ID, a.Allowance.ID))
+	})
+	return out
 }
 
 func (v *verification) at(ctx context.Context, commit string) *access.Rules {

@@ -35,9 +35,13 @@ type setup struct {
 	poll                     time.Duration
 	slack                    slackTokens
 	githubToken, githubAPI   string
+	pagerduty, incidentio    vendor
 	dashboard                string
 	log                      *slog.Logger
 }
+
+// vendor is a service that knows who is on call.
+type vendor struct{ token, api string }
 
 type slackTokens struct{ bot, app, user, api string }
 
@@ -225,9 +229,18 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 		return err
 	}
 	v.app = app
+	directories, err := v.directories()
+	if err != nil {
+		return err
+	}
+	onCall, err := v.onCall()
+	if err != nil {
+		return err
+	}
 	v.bot, err = bot.New(bot.Config{
 		Ledger: v.ledger, Rules: v.rules, Providers: providers,
-		Notifier: notifier{app, v}, Now: time.Now, Log: v.log,
+		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger,
+		Directories: directories, OnCall: onCall,
 	})
 	return err
 }

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"countersign/bot/access"
+	"countersign/bot/yamledit"
 )
 
 // An Editor reads and changes files of repositories. It decides which ones may
@@ -89,7 +90,7 @@ func (p *Provider) Has(ctx context.Context, t access.Target, subject string) (ac
 	if err != nil {
 		return access.Unknown, fmt.Errorf("gitops: read %s: %w", at.file, err)
 	}
-	there, err := holds(data, at.key, subject)
+	there, err := yamledit.Has(data, at.key, subject)
 	switch {
 	case err != nil:
 		return access.Unknown, fmt.Errorf("gitops: %s: %w", at.file, err)
@@ -102,13 +103,13 @@ func (p *Provider) Has(ctx context.Context, t access.Target, subject string) (ac
 // Grant adds the entry at the end of the list, and makes the list, the levels
 // above it and the file where they are missing.
 func (p *Provider) Grant(ctx context.Context, o access.Order) error {
-	return p.edit(ctx, o, "grant", "to", addEntry)
+	return p.edit(ctx, o, "grant", "to", yamledit.Add)
 }
 
 // Revoke removes the entry. An empty list stays behind, since other tools may
 // not take a missing one for empty.
 func (p *Provider) Revoke(ctx context.Context, o access.Order) error {
-	return p.edit(ctx, o, "revoke", "from", removeEntry)
+	return p.edit(ctx, o, "revoke", "from", yamledit.Remove)
 }
 
 func (p *Provider) edit(ctx context.Context, o access.Order, verb, preposition string, change func([]byte, []string, string) ([]byte, error)) error {

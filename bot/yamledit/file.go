@@ -1,4 +1,4 @@
-package gitops
+package yamledit
 
 import (
 	"bytes"
@@ -41,7 +41,7 @@ func parse(data []byte) (*file, error) {
 	f := &file{eol: "\n", step: -1, listStep: -1}
 	f.text, f.bom = strings.CutPrefix(string(data), "\ufeff")
 	if strings.ContainsAny(strings.ReplaceAll(f.text, "\r\n", "\n"), "\r\u0085\u2028\u2029") {
-		return nil, fmt.Errorf("%w: it has line ends that only YAML knows", errUnsafe)
+		return nil, fmt.Errorf("%w: it has line ends that only YAML knows", ErrUnsafe)
 	}
 	doc, err := decode(f.text)
 	if err != nil {
@@ -90,7 +90,7 @@ func decode(text string) (doc *yaml.Node, err error) {
 		return nil, fmt.Errorf("not YAML: %w", err)
 	}
 	if err := dec.Decode(second); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: it has several documents", errUnsafe)
+		return nil, fmt.Errorf("%w: it has several documents", ErrUnsafe)
 	}
 	return first, nil
 }
@@ -180,7 +180,7 @@ func (f *file) find(path []string) (spot, error) {
 	}
 	for _, e := range at.Content {
 		if e.Kind == yaml.AliasNode {
-			return s, fmt.Errorf("%w: the list has an alias (*%s) in line %d", errUnsafe, e.Value, e.Line)
+			return s, fmt.Errorf("%w: the list has an alias (*%s) in line %d", ErrUnsafe, e.Value, e.Line)
 		}
 	}
 	return s, nil
@@ -197,11 +197,11 @@ func or(s, unset string) string {
 func untouchable(n *yaml.Node) error {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		return fmt.Errorf("%w: there is an alias (*%s) in line %d", errUnsafe, n.Value, n.Line)
+		return fmt.Errorf("%w: there is an alias (*%s) in line %d", ErrUnsafe, n.Value, n.Line)
 	case n.Anchor != "":
-		return fmt.Errorf("%w: there is an anchor (&%s) in line %d", errUnsafe, n.Anchor, n.Line)
+		return fmt.Errorf("%w: there is an anchor (&%s) in line %d", ErrUnsafe, n.Anchor, n.Line)
 	case n.Style&yaml.TaggedStyle != 0:
-		return fmt.Errorf("%w: there is a tag (%s) in line %d", errUnsafe, n.Tag, n.Line)
+		return fmt.Errorf("%w: there is a tag (%s) in line %d", ErrUnsafe, n.Tag, n.Line)
 	}
 	return nil
 }
@@ -216,13 +216,13 @@ func lookup(n *yaml.Node, name string) (int, error) {
 			merged = k.Line
 		case k.Kind != yaml.ScalarNode || k.Value != name:
 		case found >= 0:
-			return -1, fmt.Errorf("%w: the key %s is there twice, in lines %d and %d", errUnsafe, name, n.Content[found].Line, k.Line)
+			return -1, fmt.Errorf("%w: the key %s is there twice, in lines %d and %d", ErrUnsafe, name, n.Content[found].Line, k.Line)
 		default:
 			found = i
 		}
 	}
 	if found < 0 && merged > 0 {
-		return -1, fmt.Errorf("%w: there is a merge key (<<) in line %d", errUnsafe, merged)
+		return -1, fmt.Errorf("%w: there is a merge key (<<) in line %d", ErrUnsafe, merged)
 	}
 	return found, nil
 }
@@ -240,12 +240,12 @@ func (s spot) index(entry string) int {
 // offset is where a node begins in the text.
 func (f *file) offset(n *yaml.Node) (int, error) {
 	if n.Line < 1 || n.Line > len(f.starts) {
-		return 0, fmt.Errorf("%w: line %d is not found", errUnsafe, n.Line)
+		return 0, fmt.Errorf("%w: line %d is not found", ErrUnsafe, n.Line)
 	}
 	at := f.starts[n.Line-1]
 	for range n.Column - 1 {
 		if at >= len(f.text) || f.text[at] == '\n' {
-			return 0, fmt.Errorf("%w: column %d of line %d is not found", errUnsafe, n.Column, n.Line)
+			return 0, fmt.Errorf("%w: column %d of line %d is not found", ErrUnsafe, n.Column, n.Line)
 		}
 		_, size := utf8.DecodeRuneInString(f.text[at:])
 		at += size
@@ -271,7 +271,7 @@ func (f *file) span(n *yaml.Node) (from, to int, err error) {
 		length = len(n.Value)
 	}
 	if length < 0 {
-		return 0, 0, fmt.Errorf("%w: what is in line %d is not a word of one line", errUnsafe, n.Line)
+		return 0, 0, fmt.Errorf("%w: what is in line %d is not a word of one line", ErrUnsafe, n.Line)
 	}
 	return from, from + length, nil
 }
@@ -299,7 +299,7 @@ func (f *file) afterColon(key *yaml.Node) (int, error) {
 	line := f.text[to:f.lineEnd(to)]
 	bare := strings.TrimLeft(line, " \t")
 	if !strings.HasPrefix(bare, ":") {
-		return 0, fmt.Errorf("%w: the key in line %d has no colon behind it", errUnsafe, key.Line)
+		return 0, fmt.Errorf("%w: the key in line %d has no colon behind it", ErrUnsafe, key.Line)
 	}
 	return to + len(line) - len(bare) + 1, nil
 }

@@ -1,4 +1,4 @@
-package gitops
+package yamledit
 
 import (
 	"fmt"
@@ -40,7 +40,7 @@ func (f *file) below(s spot, entry string) ([]edit, error) {
 		return nil, err
 	}
 	if !rest().MatchString(f.text[at:f.lineEnd(at)]) {
-		return nil, fmt.Errorf("%w: line %d has more than a key", errUnsafe, s.key.Line)
+		return nil, fmt.Errorf("%w: line %d has more than a key", ErrUnsafe, s.key.Line)
 	}
 	indent := s.key.Column - 1
 	var lines []string
@@ -124,7 +124,7 @@ func (f *file) fill(n *yaml.Node, open, shut byte, what string) ([]edit, error) 
 		return nil, err
 	}
 	if at >= len(f.text) || f.text[at] != open {
-		return nil, fmt.Errorf("%w: line %d does not begin with %q", errUnsafe, n.Line, open)
+		return nil, fmt.Errorf("%w: line %d does not begin with %q", ErrUnsafe, n.Line, open)
 	}
 	at++
 	if len(n.Content) > 0 {
@@ -132,7 +132,7 @@ func (f *file) fill(n *yaml.Node, open, shut byte, what string) ([]edit, error) 
 	}
 	end := at + len(regexp.MustCompile(`^\s*`).FindString(f.text[at:]))
 	if end >= len(f.text) || f.text[end] != shut {
-		return nil, fmt.Errorf("%w: there is a comment between the brackets in line %d", errUnsafe, n.Line)
+		return nil, fmt.Errorf("%w: there is a comment between the brackets in line %d", ErrUnsafe, n.Line)
 	}
 	return []edit{{at, end, what}}, nil
 }

@@ -1,4 +1,4 @@
-package gitops
+package yamledit
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// holds reports whether the list at the key has the entry.
-func holds(data []byte, key []string, entry string) (bool, error) {
+// Has reports whether the list at the key has the entry.
+func Has(data []byte, key []string, entry string) (bool, error) {
 	f, err := parse(data)
 	if err != nil {
 		return false, err
@@ -22,8 +22,8 @@ func holds(data []byte, key []string, entry string) (bool, error) {
 	return s.index(entry) >= 0, nil
 }
 
-// addEntry answers the file with the entry at the end of the list.
-func addEntry(old []byte, key []string, entry string) ([]byte, error) {
+// Add returns the file with the entry at the end of the list.
+func Add(old []byte, key []string, entry string) ([]byte, error) {
 	f, err := parse(old)
 	if err != nil {
 		return nil, err
@@ -41,13 +41,13 @@ func addEntry(old []byte, key []string, entry string) ([]byte, error) {
 	}
 	text := f.apply(edits)
 	if err := f.addedOnly(text, key, entry); err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnsafe, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnsafe, err)
 	}
 	return text, nil
 }
 
-// removeEntry answers the file without the entry, however often it is there.
-func removeEntry(old []byte, key []string, entry string) ([]byte, error) {
+// Remove returns the file without the entry, however often it is there.
+func Remove(old []byte, key []string, entry string) ([]byte, error) {
 	text := old
 	for {
 		f, err := parse(text)
@@ -68,14 +68,14 @@ func removeEntry(old []byte, key []string, entry string) ([]byte, error) {
 		}
 		text = f.apply(edits)
 		if err := f.removedOnly(text, key, i); err != nil {
-			return nil, fmt.Errorf("%w: %w", errUnsafe, err)
+			return nil, fmt.Errorf("%w: %w", ErrUnsafe, err)
 		}
 	}
 }
 
-// errUnsafe is the answer where an edit would change more than it should. It is
+// ErrUnsafe is the answer where an edit would change more than it should. It is
 // found out before anything is written.
-var errUnsafe = errors.New("the file cannot be edited safely")
+var ErrUnsafe = errors.New("the file cannot be edited safely")
 
 // add says what to insert for one more entry.
 func (f *file) add(s spot, entry string) ([]edit, error) {
@@ -117,7 +117,7 @@ func rest() *regexp.Regexp { return regexp.MustCompile(`^[ \t]*(#.*)?$`) }
 // ownLine refuses entries that share their line with something else.
 func (f *file) ownLine(n *yaml.Node, prefix string, end int) error {
 	if !dash().MatchString(prefix) || !rest().MatchString(f.text[end:f.lineEnd(end)]) {
-		return fmt.Errorf("%w: the entry in line %d is not a line of its own", errUnsafe, n.Line)
+		return fmt.Errorf("%w: the entry in line %d is not a line of its own", ErrUnsafe, n.Line)
 	}
 	return nil
 }

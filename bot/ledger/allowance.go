@@ -1,0 +1,229 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"countersign/bot/access"
+
+	"gopkg.in/yaml.v3"
+)
+
+// allowancePath is where pre-approvals live. Their files are written by the
+// same rules as those of requests: `approved` makes one, `revoked` withdraws it.
+var allowancePath = regexp.MustCompile(`^allowances/\d{4}/\d{2}/\d{2}/([0-9A-Z]{26})/(\d{4,})-(approved|revoked)\.yaml$`)
+
+// allowanceRecord is the stored form of a pre-approval's events. What holds for
+// [record] holds here.
+type allowanceRecord struct {
+	Version      int       `yaml:"version"`
+	EventID      string    `yaml:"event_id"`
+	Allowance    string    `yaml:"allowance"`
+	Event        string    `yaml:"event"`
+	At           time.Time `yaml:"at"`
+	By           person    `yaml:"by"`
+	ConfigCommit string    `yaml:"config_commit"`
+	Rules        int       `yaml:"rules"`
+
+	Principal *person   `yaml:"principal,omitempty"`
+	Resource  string    `yaml:"resource,omitempty"`
+	From      time.Time `yaml:"from,omitempty"`
+	To        time.Time `yaml:"to,omitempty"`
+	Duration  length    `yaml:"duration,omitempty"`
+	Target    *target   `yaml:"target,omitempty"`
+}
+
+func encodeAllowance(r allowanceRecord) ([]byte, error) {
+	data, err := yaml.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode allowance: %w", err)
+	}
+	if _, err := decodeAllowance(data); err != nil {
+		return nil, fmt.Errorf("encode allowance: what was written cannot be read: %w", err)
+	}
+	return data, nil
+}
+
+func decodeAllowance(data []byte) (allowanceRecord, error) {
+	var r allowanceRecord
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	if err := d.Decode(&r); err != nil {
+		return r, fmt.Errorf("decode allowance: %w", err)
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return r, errors.New("decode allowance: more than one document")
+	}
+	if r.Version != formatVersion {
+		return r, fmt.Errorf("decode allowance: format version %d is newer than this program", r.Version)
+	}
+	return r, nil
+}
+
+// FoldAllowance applies one file of the log to a pre-approval as it stood
+// before (zero for the first), and checks that the file is what its path says.
+func FoldAllowance(before access.Allowance, f File) (access.Allowance, error) {
+	m := allowancePath.FindStringSubmatch(f.Path)
+	if m == nil {
+		return before, ErrNoEvent
+	}
+	r, err := decodeAllowance(f.Data)
+	if err != nil {
+		return before, err
+	}
+	n, err := strconv.Atoi(m[2])
+	if err != nil || r.Allowance != m[1] || r.Event != m[3] || n != before.Seq+1 {
+		return before, fmt.Errorf("the file does not belong there: it is %s of allowance %s, whose next event is %d", r.Event, r.Allowance, before.Seq+1)
+	}
+	if (r.Event == "approved") != (before.Seq == 0) || !before.Withdrawn.IsZero() {
+		return before, fmt.Errorf("%s cannot happen to this allowance", r.Event)
+	}
+	if r.Event == "revoked" {
+		before.Seq, before.Withdrawn, before.WithdrawnBy = n, r.At.UTC(), access.Person(r.By)
+		return before, nil
+	}
+	if r.Principal == nil || r.Resource == "" || r.Target == nil {
+		return before, errors.New("an allowance names a person and a resource")
+	}
+	return access.Allowance{
+		ID: r.Allowance, Seq: 1, Delivery: r.EventID, By: access.Person(r.By), For: access.Person(*r.Principal),
+		Resource: r.Resource, Target: r.Target.value(), From: r.From.UTC(), To: r.To.UTC(), Duration: time.Duration(r.Duration),
+		At: r.At.UTC(), Config: r.ConfigCommit,
+	}, nil
+}
+
+// AllowancePath reports whether a file of the log belongs to a pre-approval,
+// and to which.
+func AllowancePath(path string) (id string, ok bool) {
+	m := allowancePath.FindStringSubmatch(path)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
+}
+
+// Allow records a pre-approval under a new id. The same delivery twice makes
+// one, and returns it the second time.
+func (l *Ledger) Allow(ctx context.Context, id, delivery string, decide func() (access.Allowance, error)) (access.Allowance, error) {
+	defer l.turns.lock("filing " + delivery)()
+	if l.doubt.Load() {
+		if _, err := l.Sync(ctx); err != nil {
+			return access.Allowance{}, err
+		}
+	}
+	for _, a := range l.Allowances() {
+		if a.Delivery == delivery {
+			return a, nil
+		}
+	}
+	a, err := decide()
+	if err != nil {
+		return a, err
+	}
+	a.ID, a.Delivery = id, delivery
+	err = l.write(ctx, a, allowanceRecord{
+		EventID: delivery, Event: "approved", At: a.At, By: person(a.By), ConfigCommit: a.Config,
+		Principal: ptr(person(a.For)), Resource: a.Resource, From: a.From, To: a.To, Duration: length(a.Duration), Target: targetOf(a.Target),
+	}, 0)
+	return a, err
+}
+
+// Withdraw ends a pre-approval. decide is asked on its present state; what was
+// withdrawn by the same delivery before is not withdrawn again.
+func (l *Ledger) Withdraw(ctx context.Context, id, delivery string, by access.Person, config string, now time.Time, decide func(access.Allowance) error) error {
+	defer l.turns.lock(id)()
+	if _, err := l.Sync(ctx); err != nil {
+		return err
+	}
+	l.mu.RLock()
+	a, ok := l.allowances[id]
+	l.mu.RUnlock()
+	if !ok {
+		return access.Refuse(access.NoSuchRequest, "There is no such pre-approval.")
+	}
+	if err := decide(a); err != nil {
+		return err
+	}
+	at := now.UTC().Truncate(time.Second)
+	if at.Before(a.At) {
+		at = a.At
+	}
+	return l.write(ctx, a, allowanceRecord{EventID: delivery, Event: "revoked", At: at, By: person(by), ConfigCommit: config}, a.Seq)
+}
+
+// write makes one event of a pre-approval durable and folds it.
+func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecord, have int) error {
+	r.Version, r.Allowance, r.Rules = formatVersion, a.ID, access.Evaluator
+	data, err := encodeAllowance(r)
+	if err != nil {
+		return err
+	}
+	dir := a.At.Format("allowances/2006/01/02/") + a.ID
+	f := File{Path: fmt.Sprintf("%s/%04d-%s.yaml", dir, have+1, r.Event), Data: data, Message: allowanceMessage(a, r), Time: r.At}
+	if _, err := l.store.Append(ctx, dir, have, []File{f}); err != nil {
+		if !errors.Is(err, ErrConflict) {
+			l.doubt.Store(true)
+		}
+		return fmt.Errorf("write the log: %w", err)
+	}
+	_, _, err = l.takeAllowance(a.ID, f)
+	return err
+}
+
+func allowanceMessage(a access.Allowance, r allowanceRecord) string {
+	verb := "pre-approve"
+	if r.Event == "revoked" {
+		verb = "withdraw pre-approval"
+	}
+	m := fmt.Sprintf("%s %s: %s → %s until %s (by %s)\n\nAllowance-Id: %s\nEvent: %s\n", verb, a.ID, local(a.For), resource(a.Resource),
+		a.To.Format("2006-01-02 15:04 MST"), local(access.Person(r.By)), a.ID, r.Event)
+	for _, t := range [][2]string{{"Event-Id", r.EventID}, {"Config-Commit", r.ConfigCommit}} {
+		if plainID.MatchString(t[1]) {
+			m += t[0] + ": " + t[1] + "\n"
+		}
+	}
+	return m
+}
+
+// takeAllowance adds one file of a pre-approval; fresh is false for one that is
+// known already.
+func (l *Ledger) takeAllowance(id string, f File) (string, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.allowances[id]
+	if m := allowancePath.FindStringSubmatch(f.Path); m != nil {
+		if n, err := strconv.Atoi(m[2]); err == nil && n <= before.Seq {
+			return "", false, nil
+		}
+	}
+	a, err := FoldAllowance(before, f)
+	if err != nil {
+		return "", false, fmt.Errorf("%s: %w", f.Path, err)
+	}
+	l.allowances[id] = a
+	return "", false, nil
+}
+
+// Allowances are all pre-approvals, newest first.
+func (l *Ledger) Allowances() []access.Allowance {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	all := make([]access.Allowance, 0, len(l.allowances))
+	for _, a := range l.allowances {
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b access.Allowance) int {
+		if c := b.At.Compare(a.At); c != 0 {
+			return c
+		}
+		return bytes.Compare([]byte(b.ID), []byte(a.ID))
+	})
+	return all
+}
