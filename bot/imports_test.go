@@ -21,11 +21,14 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/bot/slackapp":          {own: []string{"bot/access"}, outside: []string{"github.com/slack-go/slack", "github.com/gorilla/websocket"}},
 	"countersign/bot/yamledit":          {outside: []string{"gopkg.in/yaml.v3"}},
 	"countersign/bot/provider/gitops":   {own: []string{"bot/access", "bot/yamledit"}},
+	"countersign/bot/oncall/pagerduty":  {own: []string{"bot/access"}},
+	"countersign/bot/oncall/incidentio": {own: []string{"bot/access"}},
+	"countersign/bot/oncall/oncalltest": {},
 	"countersign/bot/forge":             {outside: []string{"github.com/google/go-github/v62"}},
 	"countersign/bot":                   {own: []string{"bot/access"}, outside: []string{"github.com/oklog/ulid/v2", "github.com/robfig/cron/v3"}},
 	"countersign/bot/bottest":           {own: []string{"bot", "bot/access", "bot/ledger"}, outside: []string{"github.com/google/go-cmp"}},
 	"countersign/cmd/countersign": {
-		own:     []string{"bot", "bot/access", "bot/forge", "bot/ledger", "bot/provider/gitops", "bot/report", "bot/slackapp", "bot/slacksim", "config", "gitstore"},
+		own:     []string{"bot", "bot/access", "bot/forge", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/pagerduty", "bot/provider/gitops", "bot/report", "bot/slackapp", "bot/slacksim", "config", "gitstore"},
 		outside: []string{"github.com/prometheus/client_golang"},
 	},
 }
