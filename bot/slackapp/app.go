@@ -33,6 +33,9 @@ type Config struct {
 	Handle func(ctx context.Context, c access.Command) (access.Request, error)
 	Reader Reader
 	Logger *slog.Logger
+	// Members says who is in a group that somebody else keeps, now. What is offered
+	// and shown rests on it, no decision; nil: such groups are unknown here.
+	Members func(ctx context.Context, g access.Group) ([]access.Person, error)
 	// Dashboard is the base URL of the dashboard; empty: messages do not link to it.
 	Dashboard string
 }
@@ -60,6 +63,7 @@ type App struct {
 	web      *web
 	people   *directory
 	group    *group
+	members  *memberships
 	channel  *channel
 	out      *outbox
 	jobs     *queue
@@ -93,6 +97,7 @@ func New(cfg Config) (*App, error) {
 	a.web = newWeb(cfg, a.stats)
 	a.people = newDirectory(a.web)
 	a.group = &group{app: a, wake: make(chan struct{}, 1)}
+	a.members = &memberships{ask: cfg.Members, log: cfg.Logger, known: map[string]membership{}, changed: a.renderOpen}
 	a.channel = &channel{app: a, wake: make(chan struct{}, 1), problem: errors.New("the approval channel was not looked up yet")}
 	a.out = newOutbox(cfg.Logger)
 	a.jobs = newQueue(16, 2000)
@@ -230,6 +235,7 @@ func (a *App) lookAround(ctx context.Context) {
 // Slack could not be asked or refused something; the wait before is given.
 func (a *App) look(ctx context.Context, waited time.Duration) time.Duration {
 	const usual = 10 * time.Minute
+	a.refreshGroups()
 	channel, group := a.channel.resolve(ctx), a.group.sync(ctx)
 	switch {
 	case channel && group:
@@ -266,12 +272,18 @@ func (a *App) Changed(id string) {
 	}
 	a.out.add(approvalLane, "request "+id, func(ctx context.Context, t *task) error { return a.settleApproval(ctx, id, t) })
 	a.changedFor(r)
+	a.invite(r)
 	a.refreshHomes()
 }
 
-// changedFor queues the direct messages.
+// changedFor queues the direct messages: to the people in the request, and to all
+// who were written to about it.
 func (a *App) changedFor(r access.Request) {
-	for _, p := range distinct(r.Requestor, r.Principal) {
+	people := []access.Person{r.Requestor, r.Principal}
+	for _, p := range r.Posts {
+		people = append(people, p.To)
+	}
+	for _, p := range distinct(people...) {
 		a.out.add("dm "+p.Slack, "request "+r.ID, func(ctx context.Context, t *task) error { return a.settleDirect(ctx, r.ID, p, t) })
 	}
 }
@@ -301,6 +313,7 @@ func contains(list []access.Person, p access.Person) bool {
 // again. It never blocks.
 func (a *App) RulesChanged() {
 	a.people.forgetAddresses()
+	a.refreshGroups()
 	wake(a.channel.wake)
 	wake(a.group.wake)
 	a.renderOpen()

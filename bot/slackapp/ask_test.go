@@ -187,7 +187,7 @@ func TestCommands(t *testing.T) {
 		{"alice", "give-back " + r.ID, "still pending"},
 		{"alice", "extend " + r.ID, "Say by how long"},
 		{"alice", "extend " + r.ID + " 1h", "Only a live access can be extended"},
-		{"alice", "escalate " + r.ID, "Nothing is configured to escalate to"},
+		{"alice", "escalate " + r.ID, "Nobody is configured to be called"},
 		{"bob", "allow @alice db/orders", "not configured"},
 		{"bob", "reviewers add x@example.com", "by pull request"},
 		{"dan", "reviewers", "carol@partner.example <@U0CAROL>"},

@@ -21,8 +21,9 @@ type click struct {
 	trigger  string
 	chosen   string // the expiry that stands in the message's select
 	response string
-	home     bool // in the Home tab or a form, not in a message
-	ours     bool // in a message of the bot's own
+	home     bool    // in the Home tab or a form, not in a message
+	ours     bool    // in a message of the bot's own
+	view     payload // the form, if it was in one
 }
 
 // clickOf reads the i-th action of a payload. What Slack's payload holds beside
@@ -30,6 +31,7 @@ type click struct {
 func clickOf(p payload, i int) click {
 	act := p.at("actions", strconv.Itoa(i))
 	c := click{
+		view: p.at("view"),
 		user: p.str("user", "id"), action: act.str("action_id"), trigger: p.str("trigger_id"), response: p.str("response_url"),
 		where: access.Place{
 			Channel: first(p.str("channel", "id"), p.str("container", "channel_id")),
@@ -71,9 +73,10 @@ func (c click) reply() reply { return reply{user: c.user, channel: c.where.Chann
 // clicked handles a click: either it is decided at once, or it opens a form first.
 func (a *App) clicked(ctx context.Context, c click) {
 	switch c.action {
-	case actExpiry, actOpen, fieldFor, fieldResource:
-		// Choosing is no deciding. In the form, who was chosen is looked up ahead.
-		a.warm(ctx, c)
+	case actExpiry, actOpen:
+		return // choosing is no deciding
+	case fieldFor, fieldResource:
+		a.chosen(ctx, c)
 		return
 	case actRequest:
 		a.openForm(ctx, c.trigger, c.reply(), wish{})
@@ -122,6 +125,8 @@ func (a *App) actionOf(ctx context.Context, c click) access.Action {
 		return access.Deny{Request: c.request, Where: c.where}
 	case actCancel:
 		return access.Cancel{Request: c.request, Where: c.where}
+	case actEscalate:
+		return access.Escalate{Request: c.request, Where: c.where}
 	case actRevoke:
 		return access.Revoke{Request: c.request, Where: c.where}
 	case actApproveExtension:
@@ -161,9 +166,24 @@ func (a *App) try(ctx context.Context, actor access.Actor, do access.Action) err
 	if !ok {
 		return noRequest(id)
 	}
-	f := access.Facts{Now: time.Now(), Actor: actor, Rules: a.cfg.Reader.Rules(), Filed: a.cfg.Reader.RulesAt(ctx, r.FiledUnder)}
+	f := a.facts(a.cfg.Reader.Rules())
+	f.Actor, f.Filed = actor, a.cfg.Reader.RulesAt(ctx, r.FiledUnder)
 	_, err := access.Decide(f, r, do)
+	if why, refused := access.AsRefusal(err); refused && asked(why.Code) && asksElsewhere(r, f.Rules, f.Filed) {
+		// Who is in groups or on call is asked when it is decided.
+		return nil
+	}
 	return err
+}
+
+// asked reports whether a refusal may rest on who is in a group or on call.
+func asked(c access.Code) bool {
+	switch c {
+	case access.DirectoryDown, access.NotApprover, access.NotReviewer, access.NoLongerReviewer, access.ReviewerTooLate,
+		access.OwnRequest, access.OwnAccess, access.NotRequestable, access.PolicyDenies, access.TooLong:
+		return true
+	}
+	return false
 }
 
 // noRequest answers the same for a request that is not there and for one that the

@@ -32,7 +32,8 @@ const helpText = "*Countersign* gives access for a limited time, after somebody 
 	"`/access give-back ID` · end your access before its time\n" +
 	"`/access extend ID 1h [reason…]` · ask for more time\n" +
 	"`/access revoke ID [reason…]` · end somebody's access (reviewers)\n" +
-	"`/access who RESOURCE` · who may approve it, and who has it\n" +
+	"`/access escalate ID` · page the people on call to a request of yours\n" +
+	"`/access who RESOURCE` · whose approval it takes, and who has it\n" +
 	"`/access reviewers` · who the reviewers are\n" +
 	"Of an ID, six characters of its beginning or end are enough. Durations are written 30m, 4h, 2d or 1w."
 
@@ -56,20 +57,18 @@ func (a *App) command(ctx context.Context, c slash) {
 		return
 	}
 	switch verb {
-	case "cancel", "give-back", "giveback", "extend", "revoke":
+	case "cancel", "give-back", "giveback", "extend", "revoke", "escalate":
 		a.commandAct(ctx, c, actor, verb, rest)
 	case "list":
 		a.tell(ctx, c.reply(), a.listText(actor))
 	case "pending":
-		a.tell(ctx, c.reply(), a.pendingText(actor))
+		a.tell(ctx, c.reply(), a.pendingText(ctx, actor))
 	case "show":
 		a.commandShow(ctx, c, actor, rest)
 	case "who":
-		a.tell(ctx, c.reply(), a.whoText(actor, unescape(rest)))
+		a.tell(ctx, c.reply(), a.whoText(ctx, actor, unescape(rest)))
 	case "reviewers":
 		a.commandReviewers(ctx, c, rest)
-	case "escalate":
-		a.tell(ctx, c.reply(), say(access.Refuse(access.NotConfigured, "Nothing is configured to escalate to: `oncall:` is empty. The reviewers are %s.", a.group.mention()).Text))
 	case "allow":
 		a.tell(ctx, c.reply(), say(access.Refuse(access.NotConfigured, "Pre-approvals are not configured here. Ask with `/access request` when the access is needed.").Text))
 	default:
@@ -99,9 +98,8 @@ func parseMention(word string) (string, bool) {
 
 // parseRequest reads RESOURCE [for @someone] [DURATION] [reason…]. "for" counts only
 // before a mention, and a first word is a duration only if it reads as one:
-// otherwise they belong to the reason. Where a ticket is demanded, the first word
-// that could be one is taken for it.
-func parseRequest(text string, ticket *regexp.Regexp) wish {
+// otherwise they belong to the reason.
+func parseRequest(text string) wish {
 	var w wish
 	w.resource, text = cut(text)
 	w.resource = unescape(w.resource)
@@ -118,22 +116,28 @@ func parseRequest(text string, ticket *regexp.Regexp) wish {
 		}
 	}
 	w.reason = unescape(text)
-	if ticket != nil {
-		for _, word := range strings.Fields(w.reason) {
-			if ticket.MatchString(word) {
-				w.ticket = word
-				break
-			}
-		}
-	}
 	return w
 }
 
+// ticketIn is the first word that matches all patterns; empty if there are none.
+func ticketIn(text string, patterns []*regexp.Regexp) string {
+	for _, word := range strings.Fields(text) {
+		fails := func(p *regexp.Regexp) bool { return !p.MatchString(word) }
+		if len(patterns) > 0 && !slices.ContainsFunc(patterns, fails) {
+			return word
+		}
+	}
+	return ""
+}
+
 // commandRequest files a complete request at once, and opens the form for one that
-// is not.
+// is not. Where a ticket is demanded, the first word that could be one is taken for
+// it.
 func (a *App) commandRequest(ctx context.Context, c slash, text string) {
-	rules := a.cfg.Reader.Rules()
-	w := parseRequest(text, rules.Settings.RequireTicket)
+	rules, w := a.cfg.Reader.Rules(), parseRequest(text)
+	principal := first(w.user, c.user)
+	a.prepare(ctx, rules, c.user, principal)
+	w.ticket = ticketIn(w.reason, a.tickets(rules, c.user, principal, w.resource))
 	f := access.File{Resource: w.resource, Reason: w.reason, Ticket: w.ticket}
 	if w.duration != "" {
 		d, err := access.ParseDuration(w.duration)
@@ -142,7 +146,7 @@ func (a *App) commandRequest(ctx context.Context, c slash, text string) {
 		}
 		f.Duration = d
 	}
-	if incomplete(rules, f) {
+	if a.incomplete(rules, c.user, principal, f) {
 		a.openForm(ctx, c.trigger, c.reply(), w)
 		return
 	}
@@ -151,13 +155,38 @@ func (a *App) commandRequest(ctx context.Context, c slash, text string) {
 	}
 }
 
+// prepare looks up what access policies judge a request by, within the time that a
+// trigger leaves. What is not known then, the decision asks for.
+func (a *App) prepare(ctx context.Context, rules *access.Rules, users ...string) {
+	if len(rules.Policies) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 1500*time.Millisecond)
+	defer cancel()
+	for _, user := range users {
+		if _, err := a.people.actor(ctx, user); err != nil {
+			a.log.Debug("slack: not looked up ahead", "error", a.web.safe(err))
+		}
+	}
+	a.members.look(ctx, elsewhere(rules))
+}
+
+// tickets are the patterns that a ticket must match for an access.
+func (a *App) tickets(rules *access.Rules, user, principal, resource string) []*regexp.Regexp {
+	if e := a.foretell(rules, user, principal, resource); e != nil {
+		return ticketsOf(e)
+	}
+	if p := rules.Settings.RequireTicket; p != nil {
+		return []*regexp.Regexp{p}
+	}
+	return nil
+}
+
 // incomplete reports whether a request lacks what the form would ask for. The rules
-// themselves say so, judged for somebody who may ask.
-func incomplete(rules *access.Rules, f access.File) bool {
-	anyone := access.Actor{Person: access.Person{Email: "?", Slack: "?"}}
-	_, err := access.Decide(access.Facts{Now: time.Now(), New: "?", Actor: anyone, Rules: rules}, access.Request{}, f)
-	why, refused := access.AsRefusal(err)
-	if !refused {
+// themselves say so.
+func (a *App) incomplete(rules *access.Rules, user, principal string, f access.File) bool {
+	why := a.rehearse(rules, user, principal, f)
+	if why == nil {
 		return false
 	}
 	return slices.Contains([]access.Code{access.NoResource, access.NeedsDuration, access.NeedsReason, access.NeedsTicket}, why.Code)
@@ -166,7 +195,7 @@ func incomplete(rules *access.Rules, f access.File) bool {
 // commandAct does something to a request that is named by its id.
 func (a *App) commandAct(ctx context.Context, c slash, actor access.Actor, verb, rest string) {
 	word, rest := cut(rest)
-	r, why := a.named(actor, unescape(word))
+	r, why := a.named(ctx, actor, unescape(word))
 	if why != nil {
 		a.tell(ctx, c.reply(), say(why.Text))
 		return
@@ -178,6 +207,8 @@ func (a *App) commandAct(ctx context.Context, c slash, actor access.Actor, verb,
 		do, done = access.Cancel{Request: r.ID}, done+"is cancelled."
 	case "give-back", "giveback":
 		do, done = access.GiveBack{Request: r.ID}, done+"is being given back."
+	case "escalate":
+		do, done = access.Escalate{Request: r.ID}, done+"is escalated: the people on call are paged."
 	case "revoke":
 		do, done = access.Revoke{Request: r.ID, Reason: unescape(rest)}, done+"is being revoked."
 	case "extend":
@@ -196,7 +227,7 @@ func (a *App) commandAct(ctx context.Context, c slash, actor access.Actor, verb,
 
 // named finds a request by its id, or by at least six characters of its beginning
 // or end. What the person may not see does not exist for them.
-func (a *App) named(actor access.Actor, id string) (access.Request, *access.Refusal) {
+func (a *App) named(ctx context.Context, actor access.Actor, id string) (access.Request, *access.Refusal) {
 	if id == "" {
 		return access.Request{}, access.Refuse(access.NoSuchRequest, "Name a request by its id. `/access list` shows yours.")
 	}
@@ -205,7 +236,7 @@ func (a *App) named(actor access.Actor, id string) (access.Request, *access.Refu
 	for _, r := range a.cfg.Reader.Requests() {
 		has := strings.ToUpper(r.ID)
 		part := len(want) >= 6 && (strings.HasPrefix(has, want) || strings.HasSuffix(has, want))
-		if has != want && !part || !rules.MaySee(actor.Person, r) {
+		if has != want && !part || !a.maySee(ctx, rules, actor.Person, r) {
 			continue
 		}
 		if has == want {
@@ -224,12 +255,12 @@ func (a *App) named(actor access.Actor, id string) (access.Request, *access.Refu
 
 func (a *App) commandShow(ctx context.Context, c slash, actor access.Actor, rest string) {
 	word, _ := cut(rest)
-	r, why := a.named(actor, unescape(word))
+	r, why := a.named(ctx, actor, unescape(word))
 	if why != nil {
 		a.tell(ctx, c.reply(), say(why.Text))
 		return
 	}
-	a.tell(ctx, c.reply(), sayAll(story(r)...))
+	a.tell(ctx, c.reply(), sayAll(story(r, a.scene(ctx, r))...))
 }
 
 func (a *App) commandReviewers(ctx context.Context, c slash, rest string) {

@@ -53,8 +53,8 @@ func (a *App) settleApproval(ctx context.Context, id string, t *task) error {
 		}
 	}
 	for _, p := range r.Posts {
-		if p.Notice == access.NoticeApproval && p.To.IsZero() {
-			if err := a.update(ctx, p, a.approval(ctx, r)); err != nil {
+		if m, ok := a.standsFor(ctx, r, p); ok {
+			if err := a.update(ctx, p, m); err != nil {
 				return err
 			}
 		}
@@ -65,10 +65,23 @@ func (a *App) settleApproval(ctx context.Context, id string, t *task) error {
 // notYet makes a task wait for something that others see to.
 type notYet struct{ error }
 
+// standsFor is what a post in the approval channel has to show now; false for one
+// that stays as it is.
+func (a *App) standsFor(ctx context.Context, r access.Request, p access.Post) (message, bool) {
+	switch {
+	case !p.To.IsZero():
+	case p.Notice == access.NoticeApproval:
+		return a.approval(ctx, r), true
+	case p.Notice == noticeApprove && r.Status != access.Pending:
+		return say(invitation(r, access.Person{}, a.scene(ctx, r))), true
+	}
+	return message{}, false
+}
+
 // approval renders the request's message.
 func (a *App) approval(ctx context.Context, r access.Request) message {
 	c := access.ControlsOf(r, a.cfg.Reader.Rules(), a.cfg.Reader.RulesAt(ctx, r.FiledUnder))
-	return approvalMessage(r, c, a.group.mention(), a.cfg.Dashboard)
+	return approvalMessage(r, c, a.scene(ctx, r))
 }
 
 // postApproval posts the message and records it. A crash in between leaves a
@@ -222,9 +235,10 @@ func (a *App) settleDirect(ctx context.Context, id string, to access.Person, t *
 			return nil
 		}
 	}
+	s := a.scene(ctx, r)
 	for _, p := range r.Posts {
 		if p.To.Slack == to.Slack && !p.To.IsZero() {
-			if err := a.update(ctx, p, noticeMessage(r, p.Notice, p.To)); err != nil {
+			if err := a.update(ctx, p, noticeMessage(r, p.Notice, p.To, s)); err != nil {
 				return err
 			}
 		}
@@ -238,7 +252,7 @@ func (a *App) settleDirect(ctx context.Context, id string, to access.Person, t *
 			return err
 		}
 		where := target{channel: channel, request: r.ID, notice: n.Name, to: n.To}
-		if r, err = a.deliver(ctx, r, where, noticeMessage(r, n.Name, n.To), t); err != nil {
+		if r, err = a.deliver(ctx, r, where, noticeMessage(r, n.Name, n.To, s), t); err != nil {
 			return err
 		}
 	}
@@ -267,8 +281,10 @@ func (a *App) askExtension(ctx context.Context, r access.Request, t *task) error
 	if _, done := r.Post(notice, access.Person{}); done {
 		return nil
 	}
-	text := fmt.Sprintf("%s: %s asks for %s more. Approve or deny it in the message above.",
-		a.group.mention(), mention(r.Extension.By), spell(r.Extension.Duration))
+	text := fmt.Sprintf("%s asks for %s more. Approve or deny it in the message above.", mention(r.Extension.By), spell(r.Extension.Duration))
+	if who := a.scene(ctx, r).call(mostInvited); who != "" {
+		text = who + ": " + text
+	}
 	to := target{channel: root.Channel, thread: root.TS, request: r.ID, notice: notice}
 	_, err := a.deliver(ctx, r, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}, t)
 	return err
@@ -283,11 +299,24 @@ func (a *App) Remind(id string) {
 		if !ok || !posted || r.Status != access.Pending || t.unclear {
 			return nil
 		}
-		text := a.group.mention() + ": this request still waits for a decision, since " + date(r.FiledAt) + "."
+		text := a.reminder(ctx, r)
 		to := target{channel: root.Channel, thread: root.TS, request: id, notice: fmt.Sprintf("reminder-%d", r.Reminders)}
 		_, err := a.post(ctx, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}, t.lane.posts)
 		return err
 	})
+}
+
+// reminder mentions those whose approval is still missing.
+func (a *App) reminder(ctx context.Context, r access.Request) string {
+	s := a.scene(ctx, r)
+	text := "This request still waits for a decision, since " + date(r.FiledAt) + "."
+	if who := s.call(mostInvited); who != "" {
+		text = who + ": this request still waits for a decision, since " + date(r.FiledAt) + "."
+	}
+	if b := s.ballots(r.Votes); b != "" {
+		text += "\n" + b
+	}
+	return text
 }
 
 // Announce says something to everyone in the approval channel. The text is mrkdwn.

@@ -12,15 +12,22 @@ var (
 	ClickOf         = clickOf
 	SlashOf         = slashOf
 	ParseRequest    = parseRequest
+	TicketIn        = ticketIn
 	Spell           = spell
 	Escape          = escape
 	Unescape        = unescape
 )
 
 type (
+	Scene   = scene
 	Payload = payload
 	Wish    = wish
 )
+
+// SceneOf is what stands beside the state of a request.
+func SceneOf(rules *access.Rules, group, dashboard, takes string, may []string, asked []access.Person, need int, vendors string) scene {
+	return scene{rules: rules, group: group, dashboard: dashboard, takes: takes, may: may, asked: asked, need: need, vendors: vendors}
+}
 
 // Form is the form behind a button.
 func Form(action string, r access.Request, rules *access.Rules) any {

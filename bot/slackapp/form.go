@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"countersign/bot/access"
 
@@ -35,12 +34,14 @@ func (a *App) openForm(ctx context.Context, trigger string, to reply, w wish) {
 	if w.user == "" {
 		w.user = to.user
 	}
-	_, err := a.web.bot.OpenViewContext(ctx, trigger, requestForm(a.cfg.Reader.Rules(), w))
+	rules := a.cfg.Reader.Rules()
+	_, err := a.web.bot.OpenViewContext(ctx, trigger, requestForm(rules, w, a.foretell(rules, to.user, w.user, w.resource)))
 	if err != nil {
 		a.log.Warn("slack: the form could not be opened", "error", a.web.safe(err))
 		a.tell(ctx, to, say(triggerText))
 		return
 	}
+	a.refreshGroups()
 	for _, user := range []string{to.user, w.user} {
 		if _, err := a.people.actor(ctx, user); err != nil {
 			a.log.Debug("slack: not looked up ahead", "error", a.web.safe(err))
@@ -48,45 +49,93 @@ func (a *App) openForm(ctx context.Context, trigger string, to reply, w wish) {
 	}
 }
 
-// warm looks up a person that was chosen in the form.
-func (a *App) warm(ctx context.Context, c click) {
-	if c.action != fieldFor || c.request == "" {
+// chosen takes up what was chosen in the form: the person is looked up ahead, and
+// the form says what is demanded of this access.
+func (a *App) chosen(ctx context.Context, c click) {
+	if c.view.str("callback_id") != formRequest {
 		return
 	}
-	if _, err := a.people.actor(ctx, c.request); err != nil {
-		a.log.Debug("slack: not looked up ahead", "error", a.web.safe(err))
+	rules, w := a.cfg.Reader.Rules(), wishOf(a.cfg.Reader.Rules(), c.view)
+	w.user = first(w.user, c.user)
+	for _, user := range []string{c.user, w.user} {
+		if _, err := a.people.actor(ctx, user); err != nil {
+			a.log.Debug("slack: not looked up ahead", "error", a.web.safe(err))
+		}
+	}
+	a.members.look(ctx, elsewhere(rules))
+	// What was entered stays: the names of blocks and elements do. If the form has
+	// changed meanwhile, a later choice has been taken up.
+	_, err := a.web.bot.UpdateViewContext(ctx, requestForm(rules, w, a.foretell(rules, c.user, w.user, w.resource)), "", c.view.str("hash"), c.view.str("id"))
+	if err != nil {
+		a.log.Debug("slack: the form was not brought up to date", "error", a.web.safe(err))
 	}
 }
 
-// requestForm is the form for a new request.
-func requestForm(rules *access.Rules, w wish) slack.ModalViewRequest {
-	s := rules.Settings
+// wishOf is what stands in the form.
+func wishOf(rules *access.Rules, v payload) wish {
+	return wish{
+		resource: resourceID(rules, field(v, fieldResource)), user: first(field(v, fieldFor), v.str("private_metadata")),
+		duration: field(v, fieldDuration), reason: field(v, fieldReason), ticket: field(v, fieldTicket),
+	}
+}
+
+// requestForm is the form for a new request. Where it is known what is demanded of
+// the resource that is chosen, the fields say so. It carries for whom it is: what
+// is offered depends on that.
+func requestForm(rules *access.Rules, w wish, e *access.Explanation) slack.ModalViewRequest {
+	if e == nil {
+		e = &access.Explanation{Reasons: rules.Settings.RequireReason, Durations: rules.Settings.RequireDuration}
+		if rules.Settings.RequireTicket != nil {
+			e.Tickets = []string{rules.Settings.TicketPattern()}
+		}
+	}
 	ticketHint := ""
-	if s.RequireTicket != nil {
-		ticketHint = "It must match " + s.TicketPattern() + "."
+	if len(e.Tickets) > 0 {
+		ticketHint = "It must match " + strings.Join(e.Tickets, " and ") + "."
 	}
 	blocks := []slack.Block{
-		resourceField(rules, w.resource),
+		resourceField(rules, w.resource, resourceHint(rules, e)),
 		forField(w.user),
-		textField(fieldDuration, "Duration", durationHint(rules, w.resource), w.duration, 40, s.RequireDuration),
-		textField(fieldReason, "Reason", "The reviewers and the audit log see it.", w.reason, access.MaxText, s.RequireReason),
-		textField(fieldTicket, "Ticket", ticketHint, w.ticket, 200, s.RequireTicket != nil),
+		textField(fieldDuration, "Duration", durationHint(rules, w.resource, e.Limit), w.duration, 40, e.Durations),
+		textField(fieldReason, "Reason", "The reviewers and the audit log see it.", w.reason, access.MaxText, e.Reasons),
+		textField(fieldTicket, "Ticket", ticketHint, w.ticket, 200, len(e.Tickets) > 0),
 	}
 	return slack.ModalViewRequest{
-		Type: slack.VTModal, CallbackID: formRequest,
+		Type: slack.VTModal, CallbackID: formRequest, PrivateMetadata: w.user,
 		Title: label("Request access", 24), Submit: label("Request", 24), Close: label("Back", 24),
 		Blocks: slack.Blocks{BlockSet: blocks},
 	}
 }
 
-func resourceField(rules *access.Rules, id string) slack.Block {
+// resourceHint says what would become of the request.
+func resourceHint(rules *access.Rules, e *access.Explanation) string {
+	switch {
+	case len(rules.Policies) == 0 || e.Outcome == "":
+		return ""
+	case e.Outcome == access.WouldBeDenied:
+		return flat(e.Reason)
+	case e.Outcome == access.WouldBeGiven:
+		return "It is given at once."
+	case e.Takes == "nobody":
+		return "Nobody is named who could approve it."
+	}
+	return "It takes the approval of " + e.Takes + "."
+}
+
+func resourceField(rules *access.Rules, id, hint string) slack.Block {
 	none := 0
 	in := slack.NewOptionsSelectBlockElement(slack.OptTypeExternal, label("Type to search", 150), fieldResource)
 	in.MinQueryLength = &none
 	if res, ok := rules.Resource(id); ok {
 		in.InitialOption = resourceOption(res)
 	}
-	return slack.NewInputBlock(fieldResource, label("Resource", 200), nil, in)
+	var h *slack.TextBlockObject
+	if hint != "" {
+		h = label(hint, 500)
+	}
+	b := slack.NewInputBlock(fieldResource, label("Resource", 200), h, in)
+	b.DispatchAction = true
+	return b
 }
 
 func forField(user string) slack.Block {
@@ -142,14 +191,28 @@ type suggestions struct {
 	Options []*slack.OptionBlockObject `json:"options"`
 }
 
-// suggest answers the type-ahead of the resource, from memory.
+// suggest answers the type-ahead of the resource, from memory: what the person for
+// whom the form is may ask for.
 func (a *App) suggest(p payload) suggestions {
 	answer := suggestions{Options: []*slack.OptionBlockObject{}}
 	if p.str("action_id") != fieldResource {
 		return answer
 	}
+	a.refreshGroups()
+	rules, v := a.cfg.Reader.Rules(), p.at("view")
+	user := first(field(v, fieldFor), v.str("private_metadata"), p.str("user", "id"))
+	principal, known := a.people.recall(user)
+	if !known && len(rules.Policies) > 0 {
+		// Nobody knows what a stranger may ask for. They are looked up for the next time.
+		a.jobs.add("user "+user, func(ctx context.Context) {
+			if _, err := a.people.actor(ctx, user); err != nil {
+				a.log.Debug("slack: not looked up ahead", "error", a.web.safe(err))
+			}
+		})
+		return answer
+	}
 	size := 0
-	for _, r := range matching(a.cfg.Reader.Rules().Resources, p.str("value")) {
+	for _, r := range a.offered(rules, principal.Person, matching(rules.Resources, p.str("value")), 100) {
 		o := resourceOption(r)
 		data, err := json.Marshal(o)
 		// Slack drops acknowledgements of 20 kB and more without a word.
@@ -188,10 +251,8 @@ func matching(all []access.Resource, query string) []access.Resource {
 // submittedRequest answers the form for a new request.
 func (a *App) submittedRequest(p, v payload) (any, func(context.Context)) {
 	rules, user := a.cfg.Reader.Rules(), p.str("user", "id")
-	w := wish{
-		resource: resourceID(rules, field(v, fieldResource)), user: first(field(v, fieldFor), user),
-		duration: field(v, fieldDuration), reason: field(v, fieldReason), ticket: field(v, fieldTicket),
-	}
+	w := wishOf(rules, v)
+	w.user = first(w.user, user)
 	f := access.File{Resource: w.resource, Reason: w.reason, Ticket: w.ticket}
 	if w.duration != "" {
 		d, err := access.ParseDuration(w.duration)
@@ -209,14 +270,9 @@ func (a *App) submittedRequest(p, v payload) (any, func(context.Context)) {
 // formErrors decides the filing on what is known about the people, and names the
 // field that is wrong. People who are not known yet are judged when it is recorded.
 func (a *App) formErrors(user, principal string, f access.File) (string, *access.Refusal) {
-	actor := a.presumed(user)
-	if principal != user {
-		f.Principal = a.presumed(principal)
-	}
-	facts := access.Facts{Now: time.Now(), New: "?", Actor: actor, Rules: a.cfg.Reader.Rules()}
-	_, err := access.Decide(facts, access.Request{}, f)
-	why, refused := access.AsRefusal(err)
-	if !refused {
+	rules := a.cfg.Reader.Rules()
+	why := a.rehearse(rules, user, principal, f)
+	if why == nil {
 		return "", nil
 	}
 	switch why.Code {
@@ -230,6 +286,30 @@ func (a *App) formErrors(user, principal string, f access.File) (string, *access
 		return fieldFor, why
 	}
 	return fieldResource, why
+}
+
+// rehearse decides a filing on what is known without asking anybody: nil where it
+// would be filed, or only asking can tell.
+func (a *App) rehearse(rules *access.Rules, user, principal string, f access.File) *access.Refusal {
+	facts := a.facts(rules)
+	facts.New, facts.Actor = "?", a.presumed(user)
+	_, known := a.people.recall(principal)
+	if principal != user {
+		f.Principal = a.presumed(principal)
+	}
+	_, err := access.Decide(facts, access.Request{}, f)
+	why, refused := access.AsRefusal(err)
+	if !refused {
+		return nil
+	}
+	switch why.Code {
+	case access.NotRequestable, access.PolicyDenies, access.DirectoryDown:
+		res, _ := rules.Resource(f.Resource)
+		if !known || len(access.NeedsOf(res, true, false, rules).Groups) > 0 {
+			return nil
+		}
+	}
+	return why
 }
 
 // presumed is what is known about somebody, or somebody who may act.

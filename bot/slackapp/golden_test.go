@@ -84,6 +84,11 @@ func (s *tale) do(who access.Actor, a access.Action) *tale {
 	return s
 }
 
+// scene is what the messages show beside the state.
+func (s *tale) scene() slackapp.Scene {
+	return slackapp.SceneOf(s.book.rules, "<!subteam^S0APPROVERS>", "https://access.example.com", "", nil, nil, 0, "")
+}
+
 const theID = "01KQ4Y2E7M0000000000000000"
 
 func filedTale(t *testing.T) *tale {
@@ -136,7 +141,7 @@ func tales(t *testing.T) map[string]*tale {
 func TestApprovalMessages(t *testing.T) {
 	for name, s := range tales(t) {
 		c := access.ControlsOf(s.r, s.book.rules, s.book.rules)
-		golden(t, "approval/"+name, slackapp.ApprovalMessage(s.r, c, "<!subteam^S0APPROVERS>", "https://access.example.com"))
+		golden(t, "approval/"+name, slackapp.ApprovalMessage(s.r, c, s.scene()))
 	}
 }
 
@@ -153,7 +158,7 @@ func TestNotices(t *testing.T) {
 			access.NoticeFiled, access.NoticeApproved, access.NoticeClosed, access.NoticeEnded, access.NoticeExpiring, access.NoticeFailing, access.NoticeExtension + "-1",
 		} {
 			if possible(notice, s.r) {
-				all[notice] = slackapp.NoticeMessage(s.r, notice, to)
+				all[notice] = slackapp.NoticeMessage(s.r, notice, to, s.scene())
 			}
 		}
 		golden(t, "notice/"+name, all)
@@ -181,9 +186,9 @@ func TestForms(t *testing.T) {
 	for _, action := range []string{"deny", "revoke", "extend", "deny_extension"} {
 		golden(t, "form/"+action, slackapp.Form(action, s.r, s.book.rules))
 	}
-	golden(t, "form/request", slackapp.RequestForm(s.book.rules, slackapp.ParseRequest("github/payments-admins for <@U0ERIN|erin> 2h why &amp; how", nil)))
+	golden(t, "form/request", slackapp.RequestForm(s.book.rules, slackapp.ParseRequest("github/payments-admins for <@U0ERIN|erin> 2h why &amp; how"), nil))
 	demanding(nil, s.book)
-	golden(t, "form/demanding", slackapp.RequestForm(s.book.rules, slackapp.Wish{}))
+	golden(t, "form/demanding", slackapp.RequestForm(s.book.rules, slackapp.Wish{}, nil))
 }
 
 func TestHomeAndStory(t *testing.T) {
@@ -192,11 +197,11 @@ func TestHomeAndStory(t *testing.T) {
 		all = append(all, tales(t)[name].r)
 	}
 	rules := newBook().rules
-	golden(t, "home/alice", slackapp.HomeBlocks(alice, rules, all))
-	golden(t, "home/bob", slackapp.HomeBlocks(bob, rules, all))
+	golden(t, "home/alice", slackapp.HomeBlocks(alice, rules, all, func(access.Request) bool { return false }))
+	golden(t, "home/bob", slackapp.HomeBlocks(bob, rules, all, func(r access.Request) bool { return r.Status == access.Pending || r.Extension != nil }))
 	s := tales(t)["unmoved"]
 	s.do(bob, access.Say{Request: theID, TS: "1", Text: "why <now>?"}).do(bob, access.EditMessage{Request: theID, TS: "1", Text: "why today?"}).do(bob, access.DeleteMessage{Request: theID, TS: "1"})
-	golden(t, "story", slackapp.Story(s.r))
+	golden(t, "story", slackapp.Story(s.r, s.scene()))
 }
 
 func TestManifest(t *testing.T) {

@@ -55,7 +55,9 @@ func (a *App) publishHome(user string) {
 		if err != nil {
 			return err
 		}
-		view := message{Blocks: homeBlocks(actor, a.cfg.Reader.Rules(), a.cfg.Reader.Requests())}
+		rules := a.cfg.Reader.Rules()
+		waits := func(r access.Request) bool { return a.waitsFor(ctx, rules, actor.Person, r) }
+		view := message{Blocks: homeBlocks(actor, rules, a.cfg.Reader.Requests(), waits)}
 		if a.rendered.same("home", user, view) {
 			return nil
 		}
@@ -69,9 +71,21 @@ func (a *App) publishHome(user string) {
 	})
 }
 
+// waitsFor reports whether something of a request waits for somebody's approval.
+func (a *App) waitsFor(ctx context.Context, rules *access.Rules, me access.Person, r access.Request) bool {
+	votes, waits := waiting(r)
+	switch {
+	case !waits || r.Involves(rules, me) || voted(rules, votes, me):
+		return false
+	case len(rules.Policies) == 0:
+		return rules.Reviewer(me)
+	}
+	return a.mayApprove(ctx, rules, me, r)
+}
+
 // homeBlocks are what a person sees in the Home tab: their access, what they asked
 // for, what waits for them, and what was lately.
-func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request) []slack.Block {
+func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request, waiting func(access.Request) bool) []slack.Block {
 	blocks := []slack.Block{
 		slack.NewHeaderBlock(label("Your access", 150)),
 		slack.NewActionBlock("ask", button(actRequest, "Request access", "new", slack.StylePrimary)),
@@ -80,7 +94,6 @@ func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request) []sl
 		return []slack.Block{section(mrkdwn(me.Barred))}
 	}
 	var live, mine, waits, past []access.Request
-	reviewer := rules.Reviewer(me.Person)
 	for _, r := range all {
 		involved := r.Involves(rules, me.Person)
 		switch {
@@ -91,7 +104,7 @@ func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request) []sl
 		case involved && len(past) < 10:
 			past = append(past, r)
 		}
-		if reviewer && !involved && (r.Status == access.Pending || r.Extension != nil) {
+		if waiting(r) {
 			waits = append(waits, r)
 		}
 	}
@@ -107,7 +120,7 @@ func homeLive(live []access.Request, me access.Person) []slack.Block {
 	}
 	var blocks []slack.Block
 	for _, r := range live[:min(len(live), 8)] {
-		blocks = append(blocks, section(mrkdwn(approvedText(r, me))))
+		blocks = append(blocks, section(mrkdwn(approvedText(r, me, ""))))
 		if access.Holds(r) {
 			blocks = append(blocks, slack.NewActionBlock("live "+r.ID, holderControls(r)...))
 		}

@@ -14,6 +14,7 @@ const (
 	actApprove          = "approve"
 	actDeny             = "deny"
 	actCancel           = "cancel"
+	actEscalate         = "escalate"
 	actRevoke           = "revoke"
 	actExpiry           = "expiry"
 	actApproveExtension = "approve_extension"
@@ -57,6 +58,15 @@ func quote(what, text, request string, most int) slack.Block {
 		text = string(full[:most]) + "… (the whole text: /access show " + request + ")"
 	}
 	return section(plain(what + ": " + text))
+}
+
+// escalateButton calls the people on call, after a question: it may wake somebody.
+func escalateButton(r access.Request) *slack.ButtonBlockElement {
+	b := button(actEscalate, "Escalate", value(r.ID, 0), "")
+	b.Confirm = slack.NewConfirmationBlockObject(
+		label("Page the people on call?", 100), label("They are called now, whatever the hour, and may then approve the access to "+clip(r.Resource, 100)+".", 300),
+		label("Page them", 30), label("Wait", 30))
+	return b
 }
 
 // expirySelect is the select of the expiry; nil if there is nothing to choose.

@@ -74,7 +74,7 @@ func decisionForm(e errand, r access.Request, rules *access.Rules) slack.ModalVi
 	if e.Action == actExtend {
 		needed = rules.Settings.RequireReason
 		in := slack.NewPlainTextInputBlockElement(label("1h", 150), fieldDuration)
-		blocks = append(blocks, slack.NewInputBlock(fieldDuration, label("How much longer", 200), label(durationHint(rules, r.Resource), 300), in))
+		blocks = append(blocks, slack.NewInputBlock(fieldDuration, label("How much longer", 200), label(durationHint(rules, r.Resource, 0), 300), in))
 	}
 	reason := slack.NewPlainTextInputBlockElement(nil, fieldReason)
 	reason.Multiline, reason.MaxLength = true, access.MaxText
@@ -88,8 +88,12 @@ func decisionForm(e errand, r access.Request, rules *access.Rules) slack.ModalVi
 }
 
 // durationHint says how a duration is written and how long it may be.
-func durationHint(rules *access.Rules, resource string) string {
+// The limit of the policies is given where it is known.
+func durationHint(rules *access.Rules, resource string, limit time.Duration) string {
 	hint := "For example 30m, 4h, 2d or 1w."
+	if limit > 0 {
+		return hint + " At most " + spell(limit) + "."
+	}
 	if res, ok := rules.Resource(resource); ok {
 		return hint + " At most " + spell(rules.Limit(res)) + "."
 	}
@@ -168,7 +172,9 @@ func (a *App) extendErrors(user string, x access.Extend) any {
 	// The rules of the filing are judged when it is recorded; they would have to
 	// be read from the repository here.
 	rules := a.cfg.Reader.Rules()
-	_, err := access.Decide(access.Facts{Now: time.Now(), Actor: actor, Rules: rules, Filed: rules}, r, x)
+	f := a.facts(rules)
+	f.Actor, f.Filed = actor, rules
+	_, err := access.Decide(f, r, x)
 	why, refused := access.AsRefusal(err)
 	if !refused {
 		return nil

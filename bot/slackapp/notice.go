@@ -11,14 +11,17 @@ import (
 
 // noticeMessage is a direct message about a request. Like the approval message it
 // follows the state: what it offered is gone when it can no longer be done.
-func noticeMessage(r access.Request, notice string, to access.Person) message {
+func noticeMessage(r access.Request, notice string, to access.Person, s scene) message {
 	kind, _, _ := strings.Cut(notice, "-")
-	text := noticeText(r, kind, notice, to)
+	text := noticeText(r, kind, notice, to, s)
 	m := message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}
+	if kind == noticeApprove && r.Reason != "" && s.wants(r, to) {
+		m.Blocks = append(m.Blocks, quote("Reason", r.Reason, r.ID, 1500))
+	}
 	if reason := noticeReason(r, kind); reason != "" {
 		m.Blocks = append(m.Blocks, quote(closingLabel(r), reason, r.ID, 1500))
 	}
-	if e := noticeControls(r, kind, to); len(e) > 0 {
+	if e := noticeControls(r, kind, to, s); len(e) > 0 {
 		m.Blocks = append(m.Blocks, slack.NewActionBlock(blockAccess, e...))
 	}
 	m.Blocks = append(m.Blocks, note(code(r.ID)+thread(r)))
@@ -42,23 +45,25 @@ func whose(r access.Request, to access.Person) string {
 	return "The access of " + mention(r.Principal) + " to " + title(r.Title, r.Resource)
 }
 
-func noticeText(r access.Request, kind, notice string, to access.Person) string {
+func noticeText(r access.Request, kind, notice string, to access.Person, s scene) string {
 	switch kind {
+	case noticeApprove:
+		return invitation(r, to, s)
 	case access.NoticeFiled:
-		return filedText(r, to)
+		return filedText(r, to, s.vendors)
 	case access.NoticeClosed, access.NoticeEnded:
-		return overText(r, to)
+		return overText(r, to, s.vendors)
 	case access.NoticeExpiring:
-		return expiringText(r, to)
+		return expiringText(r, to, s.vendors)
 	case access.NoticeFailing:
-		return failingText(r, to)
+		return failingText(r, to, s.vendors)
 	case access.NoticeExtension:
-		return extensionText(r, notice, to)
+		return extensionText(r, notice, to, s.vendors)
 	}
-	return approvedText(r, to)
+	return approvedText(r, to, s.vendors)
 }
 
-func filedText(r access.Request, to access.Person) string {
+func filedText(r access.Request, to access.Person, vendor string) string {
 	what := "Your request for " + title(r.Title, r.Resource)
 	if r.Requestor.Slack != to.Slack {
 		what = "The request of " + mention(r.Requestor) + " for you to get access to " + title(r.Title, r.Resource)
@@ -66,12 +71,12 @@ func filedText(r access.Request, to access.Person) string {
 		what += " on behalf of " + mention(r.Principal)
 	}
 	if r.Status == access.Pending {
-		return what + " is filed. It waits for approval."
+		return strings.TrimSuffix(what+" is filed. It waits for approval.\n"+escalated(r), "\n")
 	}
-	return what + " was " + decidedBy(r) + "."
+	return what + " was " + decidedBy(r, vendor) + "."
 }
 
-func decidedBy(r access.Request) string {
+func decidedBy(r access.Request, vendor string) string {
 	d := r.Decision
 	switch {
 	case d == nil:
@@ -83,20 +88,20 @@ func decidedBy(r access.Request) string {
 	case r.Status == access.TimedOut:
 		return "not decided by anybody in time"
 	}
-	return "approved by " + mention(d.By)
+	return "approved " + grounds(r, vendor)
 }
 
-func approvedText(r access.Request, to access.Person) string {
+func approvedText(r access.Request, to access.Person, vendor string) string {
 	text := whose(r, to)
 	switch {
 	case r.Status == access.Approved && r.Ending == nil:
-		text += " is approved by " + mention(r.Decision.By) + " until " + date(r.Expires()) + ". It is being set up."
+		text += " is approved " + grounds(r, vendor) + " until " + date(r.Expires()) + ". It is being set up."
 	case access.Holds(r):
-		text += " is live until " + date(r.Expires()) + ", approved by " + mention(r.Decision.By) + "."
+		text += " is live until " + date(r.Expires()) + ", approved " + grounds(r, vendor) + "."
 	case r.Ending != nil && !r.Status.Ended():
 		text += " is being ended: " + cause(r.Ending.Cause, r.Ending.By) + "."
 	default:
-		return overText(r, to)
+		return overText(r, to, vendor)
 	}
 	if x := r.Extension; x != nil {
 		text += "\n" + mention(x.By) + " asked for " + spell(x.Duration) + " more, which waits for approval."
@@ -104,31 +109,31 @@ func approvedText(r access.Request, to access.Person) string {
 	return text
 }
 
-func overText(r access.Request, to access.Person) string {
+func overText(r access.Request, to access.Person, vendor string) string {
 	switch r.Status {
 	case access.Denied, access.Cancelled, access.TimedOut:
-		return filedText(r, to)
+		return filedText(r, to, vendor)
 	case access.Failed:
 		return whose(r, to) + " could not be given. " + ending(r) + "."
 	}
 	return whose(r, to) + " has ended. " + ending(r) + "." + kept(r)
 }
 
-func expiringText(r access.Request, to access.Person) string {
+func expiringText(r access.Request, to access.Person, vendor string) string {
 	if !access.Holds(r) {
-		return approvedText(r, to)
+		return approvedText(r, to, vendor)
 	}
 	return whose(r, to) + " ends " + date(r.Expires()) + "."
 }
 
-func failingText(r access.Request, to access.Person) string {
+func failingText(r access.Request, to access.Person, vendor string) string {
 	if r.Failure == nil {
-		return approvedText(r, to)
+		return approvedText(r, to, vendor)
 	}
 	return whose(r, to) + ":\n" + failing(r, r.Failure)
 }
 
-func extensionText(r access.Request, notice string, to access.Person) string {
+func extensionText(r access.Request, notice string, to access.Person, vendor string) string {
 	for _, s := range r.Settled {
 		if notice != fmt.Sprintf("%s-%d", access.NoticeExtension, s.Round) {
 			continue
@@ -145,7 +150,7 @@ func extensionText(r access.Request, notice string, to access.Person) string {
 		}
 		return text
 	}
-	return approvedText(r, to)
+	return approvedText(r, to, vendor)
 }
 
 // noticeReason is what somebody wrote with the decision that the message tells.
@@ -159,8 +164,12 @@ func noticeReason(r access.Request, kind string) string {
 
 // noticeControls are the buttons of a direct message: Cancel while it waits, Give
 // back and Extend while the access is held.
-func noticeControls(r access.Request, kind string, to access.Person) []slack.BlockElement {
+func noticeControls(r access.Request, kind string, to access.Person, s scene) []slack.BlockElement {
 	switch kind {
+	case noticeApprove:
+		if open := openButton(r); open != nil && s.wants(r, to) {
+			return []slack.BlockElement{open}
+		}
 	case access.NoticeFiled:
 		if r.Status == access.Pending && r.Requestor.Slack == to.Slack {
 			return []slack.BlockElement{button(actCancel, "Cancel request", value(r.ID, 0), "")}

@@ -18,6 +18,8 @@ const (
 	approvalLane = "approval"
 	backfillLane = "backfill"
 	homeLane     = "home"
+	groupLane    = "groups"
+	inviteLane   = "invitations"
 	threadLane   = "thread " // followed by the request
 )
 

@@ -2,6 +2,7 @@ package slackapp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"countersign/bot/access"
@@ -11,13 +12,13 @@ import (
 
 // approvalMessage is the request's message in the approval channel. It is a pure
 // function of the state: rendering it again is always safe.
-func approvalMessage(r access.Request, c access.Controls, approvers, dashboard string) message {
+func approvalMessage(r access.Request, c access.Controls, s scene) message {
 	m := message{Text: headline(r) + ". " + plainStatus(r)}
 	m.Blocks = append(m.Blocks, section(mrkdwn("*"+headline(r)+"*")), facts(r))
 	if r.Reason != "" {
 		m.Blocks = append(m.Blocks, quote("Reason", r.Reason, r.ID, 1500))
 	}
-	m.Blocks = append(m.Blocks, section(mrkdwn(strings.Join(status(r, approvers), "\n"))))
+	m.Blocks = append(m.Blocks, section(mrkdwn(strings.Join(status(r, s), "\n"))))
 	if text := closing(r); text != "" {
 		m.Blocks = append(m.Blocks, quote(closingLabel(r), text, r.ID, 800))
 	}
@@ -27,7 +28,7 @@ func approvalMessage(r access.Request, c access.Controls, approvers, dashboard s
 	if b := controls(r, c); b != nil {
 		m.Blocks = append(m.Blocks, b)
 	}
-	m.Blocks = append(m.Blocks, note(footer(r, dashboard)))
+	m.Blocks = append(m.Blocks, note(footer(r, s.dashboard)))
 	return m
 }
 
@@ -66,29 +67,34 @@ func facts(r access.Request) slack.Block {
 }
 
 // status are the lines that say where the request stands.
-func status(r access.Request, approvers string) []string {
+func status(r access.Request, s scene) []string {
+	var lines []string
 	switch r.Status {
 	case access.Pending:
-		return []string{"⏳ *Waiting for approval* since " + date(r.FiledAt) + ". " + approvers + ": please decide."}
+		lines = []string{"⏳ *Waiting for approval* since " + date(r.FiledAt) + ". " + s.plea(), s.ballots(r.Votes)}
 	case access.Approved, access.Live:
-		return standing(r, approvers)
+		lines = standing(r, s)
 	case access.Denied:
-		return []string{"🚫 *Denied* by " + mention(r.Decision.By) + " " + date(r.Decision.At)}
+		lines = []string{"🚫 *Denied* by " + mention(r.Decision.By) + " " + date(r.Decision.At), s.ballots(r.Votes)}
 	case access.Cancelled:
-		return []string{"*Cancelled* by " + mention(r.Decision.By) + " " + date(r.Decision.At)}
+		lines = []string{"*Cancelled* by " + mention(r.Decision.By) + " " + date(r.Decision.At), s.ballots(r.Votes)}
 	case access.TimedOut:
-		return []string{"*Timed out* " + date(r.Decision.At) + ": nobody decided"}
+		lines = []string{"*Timed out* " + date(r.Decision.At) + ": nobody decided", s.ballots(r.Votes)}
+		if len(r.Votes) > 0 {
+			lines[0] = "*Timed out* " + date(r.Decision.At) + ": not enough people approved"
+		}
+	case access.Failed:
+		lines = []string{approvedLine(r, s), "⚠️ *" + ending(r) + "*" + kept(r)}
+	default:
+		lines = []string{approvedLine(r, s), "*" + ending(r) + "*" + kept(r)}
 	}
-	sign := ""
-	if r.Status == access.Failed {
-		sign = "⚠️ "
-	}
-	return []string{approvedLine(r), sign + "*" + ending(r) + "*" + kept(r)}
+	lines = append(lines, escalated(r))
+	return slices.DeleteFunc(lines, func(l string) bool { return l == "" })
 }
 
 // standing are the lines of an access that was approved and has not ended.
-func standing(r access.Request, approvers string) []string {
-	lines := []string{approvedLine(r)}
+func standing(r access.Request, s scene) []string {
+	lines := []string{approvedLine(r, s)}
 	switch {
 	case r.Ending != nil:
 		lines = append(lines, "The access is being ended: "+cause(r.Ending.Cause, r.Ending.By)+".")
@@ -100,30 +106,21 @@ func standing(r access.Request, approvers string) []string {
 	if f := r.Failure; f != nil {
 		lines = append(lines, failing(r, f))
 	}
-	for _, s := range r.Settled[max(0, len(r.Settled)-3):] {
-		lines = append(lines, settled(s))
+	for _, x := range r.Settled[max(0, len(r.Settled)-3):] {
+		lines = append(lines, settled(x))
 	}
 	if x := r.Extension; x != nil {
-		lines = append(lines, fmt.Sprintf("⏳ *%s asks for %s more*, until %s. %s: please decide.",
-			mention(x.By), spell(x.Duration), date(r.Expires().Add(x.Duration)), approvers))
+		lines = append(lines, fmt.Sprintf("⏳ *%s asks for %s more*, until %s. %s",
+			mention(x.By), spell(x.Duration), date(r.Expires().Add(x.Duration)), s.plea()), s.ballots(x.Votes))
 	}
 	return lines
 }
 
-func approvedLine(r access.Request) string {
-	d := r.Decision
-	if d == nil {
+func approvedLine(r access.Request, s scene) string {
+	if r.Decision == nil {
 		return "*Approved*"
 	}
-	by := make([]string, 0, len(d.Approvers))
-	for _, p := range d.Approvers {
-		by = append(by, mention(p))
-	}
-	line := "✅ *Approved* by " + strings.Join(by, ", ") + " " + date(d.At)
-	if d.Source == access.BySelf {
-		line += " (their own request: one party is enough here)"
-	}
-	return line
+	return "✅ *Approved* " + grounds(r, s.vendors) + " " + date(r.Decision.At)
 }
 
 func settled(s access.Settled) string {
@@ -227,6 +224,9 @@ func controls(r access.Request, c access.Controls) slack.Block {
 		e = append(e, button(actApprove, "Approve", value(r.ID, 0), slack.StylePrimary),
 			button(actDeny, "Deny", value(r.ID, 0), slack.StyleDanger))
 	}
+	if c.Escalate {
+		e = append(e, escalateButton(r))
+	}
 	if c.Cancel {
 		e = append(e, button(actCancel, "Cancel", value(r.ID, 0), ""))
 	}
@@ -249,6 +249,9 @@ func footer(r access.Request, dashboard string) string {
 	text := code(r.ID)
 	if dashboard != "" {
 		text = hyperlink(dashboard+"/requests/"+r.ID, r.ID)
+	}
+	if d := r.Decision; d != nil && len(d.Policies) > 0 {
+		text += " · " + policies(d.Policies)
 	}
 	return text + " · replies in this thread are recorded"
 }

@@ -1,6 +1,7 @@
 package slackapp
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,12 +69,12 @@ func (a *App) listText(me access.Actor) message {
 }
 
 // pendingText is what waits for approval: all of it for reviewers and auditors, else
-// one's own.
-func (a *App) pendingText(me access.Actor) message {
+// one's own and what one may decide.
+func (a *App) pendingText(ctx context.Context, me access.Actor) message {
 	rules := a.cfg.Reader.Rules()
 	lines := []string{"*Waiting for approval*"}
 	for _, r := range a.cfg.Reader.Requests() {
-		if r.Status != access.Pending && r.Extension == nil || !rules.MaySee(me.Person, r) {
+		if r.Status != access.Pending && r.Extension == nil || !a.maySee(ctx, rules, me.Person, r) {
 			continue
 		}
 		line := "• " + headline(r) + " · " + code(r.ID) + thread(r)
@@ -93,22 +94,22 @@ func (a *App) pendingText(me access.Actor) message {
 
 // whoText says who may approve a resource, and who has it. The latter is for those
 // who may see all requests, and for the resource's owner.
-func (a *App) whoText(me access.Actor, text string) message {
+func (a *App) whoText(ctx context.Context, me access.Actor, text string) message {
 	rules := a.cfg.Reader.Rules()
 	id, _ := cut(text)
 	res, ok := rules.Resource(id)
 	if !ok {
 		return say("There is no resource " + code(id) + " that can be asked for. `/access request` shows what there is.")
 	}
-	lines := []string{title(res.Title, res.ID) + ", at most " + spell(rules.Limit(res)), "May approve: " + a.group.mention()}
-	if !rules.Settings.OneParty {
-		lines = append(lines, "Nobody approves their own request, or their own access.")
-	}
+	a.members.look(ctx, elsewhere(rules))
+	e := a.facts(rules).Explain(rules, me.Person, me.Person, res)
+	sees := rules.Reviewer(me.Person) || rules.Auditor(me.Person)
+	lines := a.whoLines(ctx, rules, res, e, sees)
 	if res.Owner != "" {
 		lines = append(lines, "Owner: "+inert(res.Owner, 100))
 	}
 	owner := res.Owner != "" && rules.Same(me.Person, access.Person{Email: res.Owner})
-	if !rules.Reviewer(me.Person) && !rules.Auditor(me.Person) && !owner {
+	if !sees && !owner {
 		return sayAll(paragraphs(lines)...)
 	}
 	lines = append(lines, "*Has it now*")
@@ -124,6 +125,71 @@ func (a *App) whoText(me access.Actor, text string) message {
 	return sayAll(paragraphs(lines)...)
 }
 
+// whoLines say what the configuration makes of a request for a resource. The part
+// of each policy is for those who look after the rules.
+func (a *App) whoLines(ctx context.Context, rules *access.Rules, res access.Resource, e access.Explanation, parts bool) []string {
+	lines := []string{title(res.Title, res.ID) + ", at most " + spell(e.Limit)}
+	switch {
+	case len(rules.Policies) == 0:
+		lines = append(lines, "May approve: "+a.group.mention())
+		if !rules.Settings.OneParty {
+			lines = append(lines, "Nobody approves their own request, or their own access.")
+		}
+	case e.Outcome == access.WouldBeDenied:
+		lines = append(lines, "You cannot have it: "+e.Reason)
+	case e.Outcome == access.WouldBeGiven:
+		lines = append(lines, "It is given to you at once, and ends like all access.")
+	case e.Takes == "nobody":
+		lines = append(lines, "Nobody is named who could approve it for you.")
+	default:
+		lines = append(lines, "For you it takes the approval of "+escape(printable(clip(e.Takes, 700)))+a.names(ctx, rules, e.Approvers)+".")
+	}
+	if d := demands(e); d != "" && e.Outcome != access.WouldBeDenied {
+		lines = append(lines, "It demands "+d+".")
+	}
+	if parts && len(e.Policies) > 0 {
+		lines = append(lines, "*Access policies*")
+		for _, p := range e.Policies {
+			lines = append(lines, "• “"+inert(p.Policy, 100)+"” "+inert(p.Part, 200))
+		}
+	}
+	return lines
+}
+
+// names are the accounts of a few people, for the end of a sentence.
+func (a *App) names(ctx context.Context, rules *access.Rules, emails []string) string {
+	if len(emails) == 0 || len(emails) > few {
+		return ""
+	}
+	var people []access.Person
+	for _, e := range emails {
+		people = append(people, access.Person{Email: e})
+	}
+	var names []string
+	for _, p := range a.accounts(ctx, rules, people) {
+		names = append(names, mention(p))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(names, " ")
+}
+
+// demands are what a request must say.
+func demands(e access.Explanation) string {
+	var out []string
+	if e.Reasons {
+		out = append(out, "a reason")
+	}
+	if e.Durations {
+		out = append(out, "a duration")
+	}
+	for _, p := range e.Tickets {
+		out = append(out, "a ticket that matches "+code(p))
+	}
+	return strings.Join(out, ", ")
+}
+
 // entry is something that happened to a request.
 type entry struct {
 	at   time.Time
@@ -131,8 +197,8 @@ type entry struct {
 }
 
 // story tells everything about a request, in the order in which it happened.
-func story(r access.Request) []string {
-	entries := append(milestones(r), conversation(r)...)
+func story(r access.Request, s scene) []string {
+	entries := append(milestones(r, s), conversation(r)...)
 	slices.SortStableFunc(entries, func(x, y entry) int { return x.at.Compare(y.at) })
 	lines := []string{
 		"*" + headline(r) + "*", code(r.ID) + " · " + strings.ReplaceAll(string(r.Shown()), "_", " ") + thread(r),
@@ -154,7 +220,7 @@ func story(r access.Request) []string {
 }
 
 // milestones are the steps of a request.
-func milestones(r access.Request) []entry {
+func milestones(r access.Request, s scene) []entry {
 	asked := mention(r.Requestor) + " asked"
 	if r.Duration > 0 {
 		asked += " for " + spell(r.Duration)
@@ -163,17 +229,26 @@ func milestones(r access.Request) []entry {
 	for _, x := range r.Refusals {
 		out = append(out, entry{x.At, mention(x.By) + " was refused (" + strings.ReplaceAll(string(x.Code), "_", " ") + ")"})
 	}
+	for _, b := range r.Votes {
+		out = append(out, entry{b.At, mention(b.By) + " approved, for " + spell(b.For)})
+	}
+	if !r.Escalated.IsZero() {
+		out = append(out, entry{r.Escalated, escalated(r)})
+	}
 	if d := r.Decision; d != nil {
-		out = append(out, entry{d.At, decisionEntry(r, d)})
+		out = append(out, entry{d.At, decisionEntry(r, d, s.vendors)})
 	}
 	if g := r.Grant; g != nil && !g.GrantedAt.IsZero() {
 		out = append(out, entry{g.GrantedAt, "access given to " + code(g.Subject)})
 	}
-	for _, s := range r.Settled {
-		out = append(out, entry{s.At, settled(s)})
+	for _, x := range r.Settled {
+		out = append(out, entry{x.At, settled(x)})
 	}
 	if x := r.Extension; x != nil {
 		out = append(out, entry{x.At, mention(x.By) + " asked for " + spell(x.Duration) + " more: " + inert(x.Reason, 300)})
+		for _, b := range x.Votes {
+			out = append(out, entry{b.At, mention(b.By) + " approved the extension"})
+		}
 	}
 	if e := r.Ending; e != nil {
 		out = append(out, entry{e.At, "to be ended: " + cause(e.Cause, e.By)})
@@ -188,16 +263,20 @@ func milestones(r access.Request) []entry {
 	return out
 }
 
-func decisionEntry(r access.Request, d *access.Decision) string {
+func decisionEntry(r access.Request, d *access.Decision, vendor string) string {
 	switch r.Status {
 	case access.Denied, access.Cancelled, access.TimedOut:
-		text := decidedBy(r)
+		text := decidedBy(r, vendor)
 		if d.Reason != "" {
 			text += ": " + inert(d.Reason, 500)
 		}
 		return text
 	}
-	return "approved by " + mention(d.By) + " until " + date(d.Expires)
+	text := "approved " + grounds(r, vendor) + " until " + date(d.Expires)
+	if len(d.Policies) > 0 && d.Source != access.ByGroup && d.Source != access.ByPersistent {
+		text += ", under " + policies(d.Policies)
+	}
+	return text
 }
 
 // conversation are the messages of the thread, with what became of them.

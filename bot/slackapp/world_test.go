@@ -31,6 +31,47 @@ type book struct {
 	commands []access.Command
 	broken   func(access.Command) error
 	changed  func(id string)
+	// Who is in groups that somebody else keeps and who is on call; nobody who is
+	// not here can be asked.
+	members map[string][]access.Person
+	duties  map[string][]access.Duty
+}
+
+// asked is what the bot asks before it decides.
+func (b *book) asked(f access.Facts, r access.Request, do access.Action) access.Facts {
+	filing, files := do.(access.File)
+	if !access.Asks(do) {
+		return f
+	}
+	id := r.Resource
+	if files {
+		id = filing.Resource
+	}
+	res, _ := b.rules.Resource(id)
+	n := access.NeedsOf(res, files, !r.Escalated.IsZero(), f.Rules, f.Filed)
+	f.Members, f.Duties = map[string][]access.Person{}, map[string][]access.Duty{}
+	for _, g := range n.Groups {
+		if m, ok := b.members[g.Key()]; ok {
+			f.Members[g.Key()] = m
+		}
+	}
+	for _, w := range n.Watches {
+		if d, ok := b.duties[w.Integration]; ok {
+			f.Duties[w.Integration] = d
+		}
+	}
+	return f
+}
+
+// Members answers who is in a group.
+func (b *book) Members(_ context.Context, g access.Group) ([]access.Person, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m, ok := b.members[g.Key()]
+	if !ok {
+		return nil, errors.New("nobody answers")
+	}
+	return m, nil
 }
 
 func newBook() *book {
@@ -128,6 +169,7 @@ func (b *book) decide(c access.Command) (access.Request, bool, error) {
 		Now: time.Now(), ID: c.ID, New: fmt.Sprintf("01KTEST%04d", len(b.order)+1), Actor: c.Actor,
 		Rules: b.rules, Filed: b.old[r.FiledUnder],
 	}
+	f = b.asked(f, r, c.Do)
 	events, err := access.Decide(f, r, c.Do)
 	why, refused := access.AsRefusal(err)
 	if refused {
@@ -252,7 +294,7 @@ func (s *stage) run() {
 	s.Helper()
 	app, err := slackapp.New(slackapp.Config{
 		BotToken: s.world.App.BotToken, AppToken: s.world.App.AppToken, APIURL: s.http.URL + "/api/",
-		Handle: s.book.handle, Reader: s.book, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Handle: s.book.handle, Reader: s.book, Members: s.book.Members, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		s.Fatal(err)
