@@ -75,7 +75,7 @@ func (b *Bot) ask(ctx context.Context, n access.Needs) (map[string][]access.Pers
 	var duties map[string][]access.Duty
 	for _, g := range n.Groups {
 		wg.Go(func() {
-			got, err := b.members(ctx, g)
+			got, err := b.Members(ctx, g)
 			if err != nil {
 				b.Log.Warn("a group cannot be asked for its members", "group", g.Name, "err", err)
 				return
@@ -107,8 +107,8 @@ func (b *Bot) ask(ctx context.Context, n access.Needs) (map[string][]access.Pers
 	return members, duties
 }
 
-// members asks one group.
-func (b *Bot) members(ctx context.Context, g access.Group) ([]access.Person, error) {
+// Members asks who is in a group that somebody else keeps.
+func (b *Bot) Members(ctx context.Context, g access.Group) ([]access.Person, error) {
 	kind, _, _ := strings.Cut(g.Key(), ":")
 	d := b.Directories[kind]
 	if d == nil {

@@ -12,6 +12,7 @@ import (
 	"countersign/bot/forge"
 	"countersign/bot/oncall/incidentio"
 	"countersign/bot/oncall/pagerduty"
+	"countersign/bot/slackapp"
 )
 
 // githubTeams are the groups that GitHub keeps, as people of the configuration:
@@ -37,9 +38,16 @@ func (d githubTeams) Members(ctx context.Context, g access.Group) ([]access.Pers
 	return out, nil
 }
 
+// slackGroups are the groups that Slack keeps.
+type slackGroups struct{ app *slackapp.App }
+
+func (d slackGroups) Members(ctx context.Context, g access.Group) ([]access.Person, error) {
+	return d.app.GroupMembers(ctx, g.SlackGroup)
+}
+
 // directories are the keepers of groups that tokens are there for.
 func (v *service) directories() (map[string]bot.Directory, error) {
-	out := map[string]bot.Directory{}
+	out := map[string]bot.Directory{"slack": slackGroups{v.app}}
 	if v.githubToken != "" {
 		teams, err := forge.NewTeams(forge.Config{Token: v.githubToken, APIURL: v.githubAPI})
 		if err != nil {
