@@ -4,17 +4,73 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
 	"slices"
+	"strings"
+	"sync"
 
 	"countersign/bot"
 	"countersign/bot/ledger"
 	"countersign/gitstore"
 )
 
-// logStore is the log in git as the ledger wants it.
-type logStore struct{ log *gitstore.Log }
+// logStore is the log in git as the ledger wants it. It remembers how far the
+// log has come, so that a start does not take a shortened one for the whole:
+// what was granted in the part that is missing would never end.
+type logStore struct {
+	log    *gitstore.Log
+	memory string // the file with the newest commit known
+	slog   *slog.Logger
 
-func (s logStore) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
+	mu    sync.Mutex
+	noted string // guarded by mu: what the file says
+}
+
+// openStore refuses a log that does not continue the one that is remembered.
+func openStore(ctx context.Context, repo *gitstore.Repo, log *gitstore.Log, memory string, logger *slog.Logger) (*logStore, error) {
+	s := &logStore{log: log, memory: memory, slog: logger}
+	data, err := os.ReadFile(memory)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	s.noted = strings.TrimSpace(string(data))
+	if s.noted == "" {
+		return s, nil
+	}
+	continues, err := repo.IsAncestor(ctx, s.noted, log.Head())
+	if err != nil && !errors.Is(err, gitstore.ErrNotFound) {
+		return nil, err
+	}
+	if !continues {
+		return nil, fmt.Errorf("%w: it is at %.10s, which does not build on %.10s, the newest commit known here. Restore it; or, to go on with the one that is there, look at what is missing, end those accesses by hand, and remove %s",
+			gitstore.ErrRewritten, log.Head(), s.noted, memory)
+	}
+	return s, nil
+}
+
+// note remembers how far the log has come.
+func (s *logStore) note() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head := s.log.Head()
+	if head == s.noted {
+		return
+	}
+	err := writeFile(s.memory, func(w io.Writer) error {
+		_, err := io.WriteString(w, head+"\n")
+		return err
+	})
+	if err != nil {
+		s.slog.Warn("how far the log has come cannot be noted", "err", err)
+		return
+	}
+	s.noted = head
+}
+
+func (s *logStore) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
 	batch := gitstore.Batch{Dir: dir, Have: have}
 	for _, f := range files {
 		batch.Entries = append(batch.Entries, gitstore.Entry{Path: f.Path, Data: f.Data, Message: f.Message, Time: f.Time})
@@ -23,13 +79,17 @@ func (s logStore) Append(ctx context.Context, dir string, have int, files []ledg
 	if errors.Is(err, gitstore.ErrConflict) {
 		return nil, fmt.Errorf("%w: %w", ledger.ErrConflict, err)
 	}
+	if err == nil {
+		s.note()
+	}
 	return commits, err
 }
 
-func (s logStore) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
+func (s *logStore) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
 	if _, err := s.log.Sync(ctx); err != nil {
 		return after, err
 	}
+	s.note()
 	return s.log.Scan(ctx, after, func(e gitstore.Entry) error {
 		return fn(ledger.File{Path: e.Path, Data: e.Data, Message: e.Message, Time: e.Time, Commit: e.Commit})
 	})

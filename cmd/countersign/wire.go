@@ -96,7 +96,11 @@ func (v *service) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	if v.ledger, err = ledger.Open(ctx, logStore{v.store}); err != nil {
+	store, err := openStore(ctx, repo, v.store, filepath.Join(v.dataDir, "log-head"), v.log)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	if v.ledger, err = ledger.Open(ctx, store); err != nil {
 		return err
 	}
 	if err := v.openRules(ctx, configRepo); err != nil {
@@ -224,6 +228,7 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 			return v.bot.Handle(ctx, c)
 		},
 		Reader: reader{v.ledger, v.rules}, Logger: v.log, Dashboard: v.dashboard,
+		Members: func(ctx context.Context, g access.Group) ([]access.Person, error) { return v.bot.Members(ctx, g) },
 	})
 	if err != nil {
 		return err
