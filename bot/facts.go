@@ -85,7 +85,7 @@ func (b *Bot) ask(ctx context.Context, n access.Needs) (map[string][]access.Pers
 			if members == nil {
 				members = map[string][]access.Person{}
 			}
-			members[g.Key()] = got
+			members[g.Key()] = append([]access.Person(nil), got...) // nobody is nil, as the log reads it
 		})
 	}
 	for _, w := range n.Watches {
@@ -100,7 +100,7 @@ func (b *Bot) ask(ctx context.Context, n access.Needs) (map[string][]access.Pers
 			if duties == nil {
 				duties = map[string][]access.Duty{}
 			}
-			duties[w.Integration] = got
+			duties[w.Integration] = append([]access.Duty(nil), got...)
 		})
 	}
 	wg.Wait()
