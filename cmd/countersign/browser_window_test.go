@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,16 +22,20 @@ type window struct {
 	ctx  context.Context
 	name string
 
+	ended   chan struct{} // closed when the console has said the last word
 	mu      sync.Mutex
 	trouble []string // guarded by mu; what the browser complained about
 }
+
+// lastWord is written to the console at the end, so that all before it is heard.
+const lastWord = "the window closes"
 
 // open opens the page for a person, at a place such as "c/C0ACCESS" or "home",
 // in a window of its own. Whatever the browser complains about fails the test.
 func (s *stage) open(as, place string, width, height int64) *window {
 	s.t.Helper()
 	ctx, closeWindow := chromedp.NewContext(s.browser, chromedp.WithNewBrowserContext())
-	w := &window{t: s.t, ctx: ctx, name: as}
+	w := &window{t: s.t, ctx: ctx, name: as, ended: make(chan struct{})}
 	s.t.Cleanup(func() { w.report(closeWindow) })
 	// The first call has no deadline: the tab lives as long as its context.
 	if err := chromedp.Do(ctx); err != nil {
@@ -56,8 +61,9 @@ func (s *stage) desk(as string) *window {
 func (w *window) watch() {
 	messages := chromedp.Console(w.ctx)
 	go func() {
+		defer close(w.ended)
 		for m, err := range messages {
-			if err != nil {
+			if err != nil || m.Text == lastWord {
 				return
 			}
 			if m.IsException() || m.Type == "error" || m.Type == "warning" || m.Type == "assert" {
@@ -90,6 +96,16 @@ func (w *window) report(closeWindow func()) {
 		if png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err == nil && os.WriteFile(path, png, 0o600) == nil {
 			w.t.Logf("%s saw (kept with -artifacts): %s", w.name, path)
 		}
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void]("console.info("+strconv.Quote(lastWord)+")")); err != nil {
+		w.t.Errorf("the window of %s does not answer at the end: %v", w.name, err)
+	}
+	select {
+	case <-w.ended:
+	case <-ctx.Done():
+		w.t.Errorf("the console of %s does not end", w.name)
 	}
 	closeWindow()
 	w.mu.Lock()
