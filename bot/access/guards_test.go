@@ -1,0 +1,180 @@
+package access_test
+
+import (
+	"testing"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// refusedAs is the code of a refusal; empty if the action was decided.
+func refusedAs(t *testing.T, f access.Facts, r access.Request, a access.Action) access.Code {
+	t.Helper()
+	_, err := access.Decide(f, r, a)
+	if err == nil {
+		return ""
+	}
+	why, ok := access.AsRefusal(err)
+	if !ok {
+		t.Fatalf("%T: %v", a, err)
+	}
+	return why.Code
+}
+
+// TestExtensionStands: an extension is approved only as it was asked for, of what
+// it was asked for, while there is something to extend.
+func TestExtensionStands(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		round  int
+		change func(*access.Facts, access.Request)
+		want   access.Code
+	}{
+		{"as asked", 1, func(*access.Facts, access.Request) {}, ""},
+		{"an earlier button", 0, func(*access.Facts, access.Request) {}, access.StaleButton},
+		{"a later one", 2, func(*access.Facts, access.Request) {}, access.StaleButton},
+		{"at the end", 1, func(f *access.Facts, r access.Request) { f.Now = r.Expires() }, access.StaleButton},
+		{"another target", 1, func(f *access.Facts, _ access.Request) {
+			f.Rules = with(func(r *access.Rules) {
+				r.Resources[0].Target = access.Target{Provider: "gitops", With: map[string]any{"key": "root"}}
+			})
+		}, access.TargetChanged},
+		{"a lower limit since", 1, func(f *access.Facts, _ access.Request) {
+			f.Rules = with(func(r *access.Rules) { r.Resources[0].MaxDuration = time.Hour })
+		}, access.TooLong},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := begin(t)
+			live(s)
+			s.must(erin, access.Extend{Request: id, By: time.Hour})
+			f := s.facts(bob)
+			c.change(&f, s.r)
+			if got := refusedAs(t, f, s.r, access.ApproveExtension{Request: id, Round: c.round}); got != c.want {
+				t.Errorf("refused as %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestApplyRefusesForgeries: what no decision would ever yield is a corrupt log.
+func TestApplyRefusesForgeries(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		reach func(*story)
+		body  func(access.Request) access.Body
+	}{
+		{"an extension to another time", func(s *story) {
+			live(s)
+			s.must(erin, access.Extend{Request: id, By: time.Hour})
+		}, func(r access.Request) access.Body {
+			return access.Extended{Source: access.ByReviewer, Approvers: []access.Person{bob}, Expires: r.Expires().Add(24 * time.Hour)}
+		}},
+		{"an expiry before its time", live, func(access.Request) access.Body { return access.RevokeIntent{Cause: access.CauseExpired} }},
+		{"an approval of another target", func(*story) {}, func(r access.Request) access.Body {
+			return access.Approval{
+				Source: access.ByReviewer, Approvers: []access.Person{bob}, Expires: r.Last.Add(time.Hour),
+				Target: access.Target{Provider: "gitops", With: map[string]any{"key": "root"}},
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := begin(t)
+			c.reach(s)
+			e := access.Event{ID: "forged", Request: id, At: s.now, By: bob, Config: "c0ffee", Rules: access.Evaluator, Body: c.body(s.r)}
+			if _, err := access.Apply(s.r, e); err == nil {
+				t.Error("it was applied")
+			}
+		})
+	}
+}
+
+// TestNothingIsGivenTooLate: no grant is intended for what is over, or is to end.
+func TestNothingIsGivenTooLate(t *testing.T) {
+	for name, change := range map[string]func(*story){
+		"expired": func(s *story) { s.now = s.r.Expires() },
+		"revoked": func(s *story) { s.must(carol, access.Revoke{Request: id}) },
+	} {
+		s := begin(t)
+		s.must(bob, access.Approve{Request: id, For: time.Hour})
+		change(s)
+		events, err := access.Decide(s.facts(nobody), s.r, access.Intend{Request: id, Subject: "erin", Before: access.Absent})
+		if len(events) != 0 || err != nil {
+			t.Errorf("%s: intended %v, %v", name, events, err)
+		}
+	}
+}
+
+// TestSameAccount: whoever uses the requestor's Slack account is the requestor,
+// whatever address it shows by then.
+func TestSameAccount(t *testing.T) {
+	s := begin(t)
+	renamed := access.Person{Email: "bob@example.com", Slack: alice.Slack}
+	if got := refusedAs(t, s.facts(renamed), s.r, access.Approve{Request: id, For: time.Hour}); got != access.OwnRequest {
+		t.Errorf("refused as %q, want %q", got, access.OwnRequest)
+	}
+}
+
+// twoOfThree lets requests be approved by two of three people.
+func twoOfThree(change func(*access.Rules)) *access.Rules {
+	return with(func(r *access.Rules) {
+		r.Groups = []access.Group{{Name: "three", Members: []string{bob.Email, carol.Email, dan.Email}}}
+		r.Policies = []access.Policy{{
+			Name: "two", Requestor: access.Whom{Type: "any"}, Resource: access.Which{Type: "any"},
+			Approval: []access.Way{{Type: "group", Groups: []string{"three"}, Count: 2}},
+		}}
+		change(r)
+	})
+}
+
+// TestTheShortestCounts: of several approvers, the shortest expiry is given.
+func TestTheShortestCounts(t *testing.T) {
+	for _, first := range []time.Duration{time.Hour, 4 * time.Hour} {
+		s := begin(t)
+		s.rules = twoOfThree(func(*access.Rules) {})
+		s.must(dan, access.Approve{Request: id, For: first})
+		s.must(bob, access.Approve{Request: id, For: 5*time.Hour - first})
+		if s.r.Status != access.Approved {
+			t.Fatalf("after two approvals it is %s", s.r.Status)
+		}
+		if got := s.r.Expires().Sub(s.r.Decision.At); got != time.Hour {
+			t.Errorf("given for %s, want 1h", got)
+		}
+	}
+}
+
+// TestAVoteTurnsOutOnesOwn: an approval that was cast before it was known to be
+// the principal's own does not count at the last one.
+func TestAVoteTurnsOutOnesOwn(t *testing.T) {
+	s := begin(t)
+	s.rules = twoOfThree(func(*access.Rules) {})
+	s.must(dan, access.Approve{Request: id, For: time.Hour})
+	f := s.facts(bob)
+	f.Rules = twoOfThree(func(r *access.Rules) {
+		r.People = []access.Known{{Email: erin.Email, Slack: []string{erin.Slack, dan.Slack}}}
+	})
+	events, err := access.Decide(f, s.r, access.Approve{Request: id, For: time.Hour})
+	if err != nil || len(events) != 1 || events[0].Body.Kind() != "vote" {
+		t.Errorf("decided %v, %v; want one more vote", events, err)
+	}
+}
+
+// TestJustifyEnds: an end that nobody who is named might have wanted is found.
+func TestJustifyEnds(t *testing.T) {
+	for _, c := range []struct {
+		by    access.Person
+		cause access.Cause
+		good  bool
+	}{
+		{bob, access.CauseRevoked, true},
+		{dan, access.CauseRevoked, false},
+		{erin, access.CauseGivenBack, true},
+		{dan, access.CauseGivenBack, false},
+	} {
+		s := begin(t)
+		live(s)
+		e := access.Event{ID: "x", Request: id, At: s.now, By: c.by, Config: "c0ffee", Rules: access.Evaluator, Body: access.RevokeIntent{Cause: c.cause}}
+		if err := access.Justify(s.r, e, s.rules, s.rules, nil); (err == nil) != c.good {
+			t.Errorf("%s by %s: %v", c.cause, c.by.Email, err)
+		}
+	}
+}
