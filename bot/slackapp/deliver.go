@@ -108,6 +108,9 @@ func (a *App) postApproval(ctx context.Context, r access.Request, t *task) (acce
 
 // deliver posts a message, or finds it posted, and records it.
 func (a *App) deliver(ctx context.Context, r access.Request, to target, m message, t *task) (access.Request, error) {
+	if err := t.mayPost(); err != nil {
+		return r, err
+	}
 	ts, err := "", error(nil)
 	if t.unclear || r.FiledAt.Before(a.started) {
 		// Posted perhaps by an earlier run, or by a call whose answer was lost.
@@ -116,7 +119,7 @@ func (a *App) deliver(ctx context.Context, r access.Request, to target, m messag
 		}
 	}
 	if ts == "" {
-		if ts, err = a.post(ctx, to, m, t.lane.posts); err != nil {
+		if ts, err = a.post(ctx, to, m); err != nil {
 			return r, err
 		}
 		a.rendered.keep(to.channel, ts, m)
@@ -134,10 +137,7 @@ func (a *App) deliver(ctx context.Context, r access.Request, to target, m messag
 	return recorded, nil
 }
 
-func (a *App) post(ctx context.Context, to target, m message, posts *bucket) (string, error) {
-	if err := posts.wait(ctx); err != nil {
-		return "", err
-	}
+func (a *App) post(ctx context.Context, to target, m message) (string, error) {
 	options := append(m.options(), slack.MsgOptionMetadata(to.metadata()))
 	if to.thread != "" {
 		options = append(options, slack.MsgOptionTS(to.thread))
@@ -299,9 +299,12 @@ func (a *App) Remind(id string) {
 		if !ok || !posted || r.Status != access.Pending || t.unclear {
 			return nil
 		}
+		if err := t.mayPost(); err != nil {
+			return err
+		}
 		text := a.reminder(ctx, r)
 		to := target{channel: root.Channel, thread: root.TS, request: id, notice: fmt.Sprintf("reminder-%d", r.Reminders)}
-		_, err := a.post(ctx, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}, t.lane.posts)
+		_, err := a.post(ctx, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}})
 		return err
 	})
 }
@@ -335,7 +338,10 @@ func (a *App) Announce(text string) {
 				return err
 			}
 		}
-		_, err = a.post(ctx, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}}, t.lane.posts)
+		if err := t.mayPost(); err != nil {
+			return err
+		}
+		_, err = a.post(ctx, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}})
 		return err
 	})
 }

@@ -51,7 +51,27 @@ type task struct {
 	tries   int
 	after   time.Time
 	lane    *lane
-	unclear bool // an earlier try may have had its effect
+	unclear bool      // an earlier try may have had its effect
+	turn    time.Time // when it may post; zero: no turn is reserved
+}
+
+// aside makes a task wait for its turn while others of its lane go on.
+type aside struct{ until time.Time }
+
+func (a aside) Error() string { return "waits for its turn to post" }
+
+// mayPost says whether the task may post now. Slack takes about one message a second
+// and channel; whoever has to wait makes way for what is not limited so, such as
+// showing a decision on a message that stands.
+func (t *task) mayPost() error {
+	if t.turn.IsZero() {
+		t.turn = t.lane.posts.reserve()
+	}
+	if time.Now().Before(t.turn) {
+		return aside{t.turn}
+	}
+	t.turn = time.Time{}
+	return nil
 }
 
 // errDrop ends a task for good.
@@ -181,6 +201,11 @@ func (o *outbox) finish(ctx context.Context, name string, l *lane, t *task, err 
 		o.log.Warn("slack: given up", "lane", name, "task", t.key, "error", text)
 		return
 	}
+	if a, ok := errors.AsType[aside](err); ok {
+		t.after = a.until
+		o.requeue(l, t)
+		return
+	}
 	t.tries++
 	wait := min(time.Second<<min(t.tries-1, 6), time.Minute)
 	if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok {
@@ -200,12 +225,16 @@ func (o *outbox) finish(ctx context.Context, name string, l *lane, t *task, err 
 		l.paused = t.after
 		return
 	}
-	for i, x := range l.tasks {
+	o.requeue(l, t)
+}
+
+// requeue puts a task behind the others of its lane. Where a newer one of that key
+// waits already, which does the same, that one learns what we know.
+func (o *outbox) requeue(l *lane, t *task) {
+	for _, x := range l.tasks {
 		if x.key == t.key {
-			// A newer one waits already; it does the same, and must know what we know.
 			x.unclear = x.unclear || t.unclear
-			x.after, x.tries = t.after, t.tries
-			l.tasks[i] = x
+			x.after, x.tries, x.turn = t.after, t.tries, t.turn
 			return
 		}
 	}

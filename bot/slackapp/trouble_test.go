@@ -213,6 +213,25 @@ func TestClickBeforeRecord(t *testing.T) {
 	}
 }
 
+// TestDecisionOvertakesPosts: where many messages wait for their turn to be posted,
+// a decision is shown at once all the same.
+func TestDecisionOvertakesPosts(t *testing.T) {
+	s := start(t)
+	for range 12 {
+		s.command("alice", "/access request github/payments-admins 1h why")
+	}
+	s.eventually("all of them", func() bool { return len(s.book.Requests()) == 12 })
+	first := s.book.Requests()[11].ID
+	s.click("bob", s.message(first), "deny")
+	if _, err := s.slack.As("bob").Submit(s.modal("bob").ID(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.shows(first, "Denied")
+	if n := s.approvals(); n > 10 {
+		t.Errorf("%d messages came first", n)
+	}
+}
+
 // TestLookedUpAgain: what Slack could not say about the channel and the approvers
 // is asked again soon, not at the next round.
 func TestLookedUpAgain(t *testing.T) {

@@ -212,16 +212,20 @@ func newBucket(burst int, every time.Duration) *bucket {
 
 // wait blocks until a call may be made.
 func (b *bucket) wait(ctx context.Context) error {
+	if delay := time.Until(b.reserve()); delay > 0 && !sleep(ctx, delay) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// reserve takes the next turn and says when it is.
+func (b *bucket) reserve() time.Time {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	now := time.Now()
 	if floor := now.Add(-b.burst); b.next.Before(floor) {
 		b.next = floor
 	}
 	b.next = b.next.Add(b.every)
-	delay := b.next.Sub(now)
-	b.mu.Unlock()
-	if delay > 0 && !sleep(ctx, delay) {
-		return ctx.Err()
-	}
-	return nil
+	return b.next
 }
