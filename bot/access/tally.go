@@ -31,21 +31,19 @@ type verdict struct {
 }
 
 // settle counts one more ballot with the earlier ones, which are counted again.
-// What counts must count under the rules of today and under those of the filing,
+// Who counts must count under the rules of today and under those of the filing,
 // and enough must count under both. A ballot that counts for nothing is refused.
 func settle(today, then ruling, r Request, cast []Ballot, b Ballot) (verdict, bool, error) {
-	var all []Ballot
-	for _, c := range cast {
-		if today.part(r, c) == approver && then.part(r, c) == approver {
-			all = append(all, c)
-		}
-	}
-	all = append(all, b)
-	now, before, last := today.tally(r, all), then.tally(r, all), len(all)-1
+	all := append(slices.Clone(cast), b)
+	last := len(all) - 1
+	which := bothCount(today, then, r, all)
+	now, before := today.tallyOf(r, all, which), then.tallyOf(r, all, which)
+	useful := slices.Contains(now.useful, last) && slices.Contains(before.useful, last)
+	now, before = agree(today, then, r, all, which)
 	switch {
-	case now.met && before.met:
+	case now.met && before.met && today.among(all, now.useful, last) && then.among(all, before.useful, last):
 		return today.verdict(r, all, now.source, merge(now.used, before.used)), true, nil
-	case slices.Contains(now.useful, last) && slices.Contains(before.useful, last):
+	case useful:
 		return verdict{}, false, nil
 	}
 	for _, c := range cast {
@@ -54,6 +52,31 @@ func settle(today, then ruling, r Request, cast []Ballot, b Ballot) (verdict, bo
 		}
 	}
 	return verdict{}, false, refuse(NotYet, "It is not your turn yet: somebody else has to approve first. It takes %s.", today.describe())
+}
+
+// bothCount are the ballots of those who may approve under both rulings.
+func bothCount(today, then ruling, r Request, all []Ballot) (which []int) {
+	for i, c := range all {
+		if today.part(r, c) == approver && then.part(r, c) == approver {
+			which = append(which, i)
+		}
+	}
+	return which
+}
+
+// agree tallies the ballots of those whom both rulings count, though it be at
+// different steps: leaving out who counts under one only can leave out others.
+func agree(today, then ruling, r Request, all []Ballot, which []int) (now, before tally) {
+	for {
+		now, before = today.tallyOf(r, all, which), then.tallyOf(r, all, which)
+		rest := slices.DeleteFunc(slices.Clone(which), func(i int) bool {
+			return !today.among(all, now.useful, i) || !then.among(all, before.useful, i)
+		})
+		if len(rest) == len(which) {
+			return now, before
+		}
+		which = rest
+	}
 }
 
 // verdict lasts the shortest of what those counted have chosen, and of what the
@@ -76,14 +99,20 @@ func (x ruling) verdict(r Request, all []Ballot, s Source, used []int) verdict {
 // tally counts ballots by every way. It does not depend on the order of the
 // policies or of their ways.
 func (x ruling) tally(r Request, all []Ballot) tally {
+	which := make([]int, len(all))
+	for i := range all {
+		which[i] = i
+	}
+	return x.tallyOf(r, all, which)
+}
+
+// tallyOf counts some of the ballots.
+func (x ruling) tallyOf(r Request, all []Ballot, which []int) tally {
 	var t tally
 	for _, policy := range x.taking {
-		var valid []int
-		for i, b := range all {
-			if policy.Terms.OneParty || !r.Involves(x.rules, b.By) {
-				valid = append(valid, i)
-			}
-		}
+		valid := slices.DeleteFunc(slices.Clone(which), func(i int) bool {
+			return !policy.Terms.OneParty && r.Involves(x.rules, all[i].By)
+		})
 		for _, w := range policy.Approval {
 			used, ok := x.meets(w, r, all, valid)
 			t.useful = merge(t.useful, used)
@@ -133,7 +162,7 @@ func (x ruling) meets(w Way, r Request, all []Ballot, which []int) (used []int, 
 	return used, len(used) >= need
 }
 
-// among reports whether a ballot is by somebody who cast one of the others.
+// among reports whether a ballot is one of some, or by somebody who cast one.
 func (x ruling) among(all []Ballot, others []int, i int) bool {
 	return slices.ContainsFunc(others, func(o int) bool { return x.rules.Same(all[o].By, all[i].By) })
 }

@@ -113,3 +113,16 @@ func TestDemandsOfToday(t *testing.T) {
 		t.Error("an extension of what is denied by now was filed")
 	}
 }
+
+// TestStepsThatNeverComeCountNobody: who at the filing could only have come
+// second, in steps that nobody can begin, is not today's second vote.
+func TestStepsThatNeverComeCountNobody(t *testing.T) {
+	never := access.Way{Type: "steps", Steps: [][]access.Way{{group("none")}, {group("sec")}}}
+	both := access.Way{Type: "group", Groups: []string{"sre", "sec"}, Count: 2}
+	filed, today := policies(anyone("p", group("sre")), anyone("never", never)), policies(anyone("p", both))
+	filed.Groups = append(filed.Groups, access.Group{Name: "none"})
+	got := votes(t, today, filed, nil, bob, carol, dan)
+	if diff := cmp.Diff([]string{"vote", "not_yet", "approved", "group"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
