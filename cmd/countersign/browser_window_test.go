@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -207,20 +208,28 @@ const pressable = `async (selector, words) => {
   const x = at.x + at.width / 2, y = at.y + at.height / 2;
   const top = document.elementFromPoint(x, y);
   if (!top || !e.contains(top)) return {why: 'something covers it: ' + (top ? top.outerHTML.slice(0, 200) : 'the edge of the window')};
+  window.clicked = false;
+  window.clicks?.abort();
+  window.clicks = new AbortController();
+  addEventListener('click', (event) => { window.clicked = e.contains(event.target); }, {capture: true, signal: window.clicks.signal});
   return {x, y, why: ''};
 }`
 
-// click presses the mouse on the first element that shows and has these texts.
+// click presses the mouse on the first element that shows and has these texts,
+// and again if the element had moved away before the press arrived.
 func (w *window) click(selector string, words ...string) {
 	w.t.Helper()
-	var at point
 	until(w.t, fmt.Sprintf("%s presses %s with %q", w.name, selector, words), func() error {
-		if at = script[point](w, pressable, selector, words); at.Why != "" {
+		at := script[point](w, pressable, selector, words)
+		if at.Why != "" {
 			return fmt.Errorf("%s; the page is:\n%s", at.Why, w.page())
+		}
+		w.do(chromedp.MouseClickXY(at.X, at.Y))
+		if !script[bool](w, "() => window.clicked") {
+			return errors.New("the press went beside it")
 		}
 		return nil
 	})
-	w.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
 // hover puts the mouse over an element, which shows what hides till then.
