@@ -25,6 +25,14 @@
 // before a message is posted that might be there already, the channel's history is
 // searched for it.
 //
+// # Access policies
+//
+// What is offered and shown under access policies is foretold by the rules
+// themselves (foretell.go, scene.go), from groups whose members are remembered for
+// a minute (members.go). No decision rests on that: where it takes facts that are
+// asked at the click, a dry run refuses nothing. Approvers are asked by direct
+// message (invite.go), which follows the state like every other message.
+//
 // # People
 //
 // Who clicks is told by Slack's user id, which is looked up in the directory

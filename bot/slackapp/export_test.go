@@ -1,6 +1,11 @@
 package slackapp
 
-import "countersign/bot/access"
+import (
+	"fmt"
+	"time"
+
+	"countersign/bot/access"
+)
 
 // What is rendered, for golden files.
 var (
@@ -13,6 +18,7 @@ var (
 	SlashOf         = slashOf
 	ParseRequest    = parseRequest
 	TicketIn        = ticketIn
+	VendorsOf       = vendorsOf
 	Spell           = spell
 	Escape          = escape
 	Unescape        = unescape
@@ -41,3 +47,9 @@ func (c click) Parts() (id, user, action, request string, round int, where acces
 
 // Parts are the fields of a wish.
 func (w wish) Parts() [5]string { return [5]string{w.resource, w.user, w.duration, w.reason, w.ticket} }
+
+// Offers counts what the type-ahead offers to somebody.
+func (a *App) Offers(p access.Person, query string) int {
+	a.people.people[p.Slack] = personEntry{access.Actor{Person: p}, time.Now()}
+	return len(a.suggest(payload(fmt.Sprintf(`{"action_id":"resource","user":{"id":%q},"value":%q}`, p.Slack, query))).Options)
+}

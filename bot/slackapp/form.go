@@ -1,12 +1,10 @@
 package slackapp
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"countersign/bot/access"
@@ -228,24 +226,22 @@ func (a *App) suggest(p payload) suggestions {
 // begins with what was typed come first.
 func matching(all []access.Resource, query string) []access.Resource {
 	query = strings.ToLower(strings.TrimSpace(query))
-	var found []access.Resource
+	words := strings.Fields(query)
+	var begin, rest []access.Resource
 	for _, r := range all {
-		text, hit := strings.ToLower(r.Title+" "+r.ID), true
-		for _, word := range strings.Fields(query) {
-			hit = hit && strings.Contains(text, word)
+		title, hit := strings.ToLower(r.Title), true
+		for _, word := range words {
+			hit = hit && (strings.Contains(r.ID, word) || strings.Contains(title, word))
 		}
-		if hit {
-			found = append(found, r)
+		switch {
+		case !hit:
+		case strings.HasPrefix(r.ID, query), strings.HasPrefix(title, query):
+			begin = append(begin, r)
+		default:
+			rest = append(rest, r)
 		}
 	}
-	rank := func(r access.Resource) int {
-		if strings.HasPrefix(r.ID, query) || strings.HasPrefix(strings.ToLower(r.Title), query) {
-			return 0
-		}
-		return 1
-	}
-	slices.SortStableFunc(found, func(x, y access.Resource) int { return cmp.Compare(rank(x), rank(y)) })
-	return found
+	return append(begin, rest...)
 }
 
 // submittedRequest answers the form for a new request.

@@ -56,6 +56,8 @@ type tale struct {
 	book *book
 	now  time.Time
 	r    access.Request
+
+	duties map[string][]access.Duty // who is on call
 }
 
 var (
@@ -71,7 +73,7 @@ func tell(t *testing.T) *tale {
 func (s *tale) do(who access.Actor, a access.Action) *tale {
 	s.Helper()
 	s.now = s.now.Add(time.Minute)
-	f := access.Facts{Now: s.now, New: "01KQ4Y2E7M0000000000000000", Actor: who, Rules: s.book.rules, Filed: s.book.rules}
+	f := access.Facts{Now: s.now, New: "01KQ4Y2E7M0000000000000000", Actor: who, Rules: s.book.rules, Filed: s.book.rules, Duties: s.duties}
 	events, err := access.Decide(f, s.r, a)
 	if err != nil {
 		s.Fatal(err)
@@ -116,7 +118,7 @@ func tales(t *testing.T) map[string]*tale {
 		"bare":     tell(t).do(alice, access.File{Resource: "db/orders"}),
 		"other":    tell(t).do(alice, access.File{Resource: "db/orders", Principal: erin, Duration: 90 * time.Minute}),
 		"approved": filedTale(t).do(bob, approve),
-		"failing":  filedTale(t).do(bob, approve).do(none, access.Intend{Request: theID, Subject: "alice-gh", Before: access.Absent}).do(none, access.Fail{Request: theID, Error: "502 <html>"}),
+		"failing":  filedTale(t).do(bob, approve).do(none, access.Intend{Request: theID, Subject: "alice-gh", Before: access.Absent}).do(none, access.Fail{Request: theID, Error: strings.Repeat("look whether: ", 20) + "502 <html>"}),
 		"failed":   filedTale(t).do(bob, approve).do(none, access.Fail{Request: theID, Error: "no account at the provider", Final: true}),
 		"live":     liveTale(t),
 		"asked":    liveTale(t).do(alice, access.Extend{Request: theID, By: 30 * time.Minute, Reason: "not <done>"}),
@@ -200,7 +202,7 @@ func TestHomeAndStory(t *testing.T) {
 	golden(t, "home/alice", slackapp.HomeBlocks(alice, rules, all, func(access.Request) bool { return false }))
 	golden(t, "home/bob", slackapp.HomeBlocks(bob, rules, all, func(r access.Request) bool { return r.Status == access.Pending || r.Extension != nil }))
 	s := tales(t)["unmoved"]
-	s.do(bob, access.Say{Request: theID, TS: "1", Text: "why <now>?"}).do(bob, access.EditMessage{Request: theID, TS: "1", Text: "why today?"}).do(bob, access.DeleteMessage{Request: theID, TS: "1"})
+	s.do(bob, access.Say{Request: theID, TS: "1", Text: "why <now>, <@U0DAN|dan> & <!here>?"}).do(bob, access.EditMessage{Request: theID, TS: "1", Text: "why today?"}).do(bob, access.DeleteMessage{Request: theID, TS: "1"})
 	golden(t, "story", slackapp.Story(s.r, s.scene()))
 }
 

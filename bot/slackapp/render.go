@@ -139,7 +139,7 @@ func failing(r access.Request, f *access.Failure) string {
 	if f.Revoking {
 		what = "Ending the access"
 	}
-	return "⚠️ *" + what + " fails* since " + date(f.Since) + " and is tried again: " + code(clip(f.Error, 300))
+	return "⚠️ *" + what + " fails* since " + date(f.Since) + " and is tried again: " + code(tail(f.Error, 190))
 }
 
 // ending says how an access came to its end.

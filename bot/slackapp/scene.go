@@ -285,18 +285,26 @@ func escalated(r access.Request) string {
 	if r.Escalated.IsZero() {
 		return ""
 	}
-	var paged []string
-	for _, p := range r.Posts {
-		if integration, page := strings.CutPrefix(p.Notice, access.NoticePage+"-"); page && p.To.IsZero() {
-			paged = append(paged, hyperlink(p.Permalink, vendor(integration)+" incident"))
-		}
-	}
 	text := "🚨 *Escalated* " + date(r.Escalated)
-	switch {
-	case len(paged) > 0:
-		text += ", paged: " + strings.Join(paged, ", ")
-	case r.Status == access.Pending:
-		text += ": the people on call are being paged"
+	if who := paged(r); who != "" {
+		text += ", " + who
 	}
 	return text + "."
+}
+
+// paged names the calls that were made; empty where there are none.
+func paged(r access.Request) string {
+	var calls []string
+	for _, p := range r.Posts {
+		if integration, page := strings.CutPrefix(p.Notice, access.NoticePage+"-"); page && p.To.IsZero() {
+			calls = append(calls, hyperlink(p.Permalink, vendor(integration)+" incident"))
+		}
+	}
+	switch {
+	case len(calls) > 0:
+		return "paged: " + strings.Join(calls, ", ")
+	case r.Status == access.Pending:
+		return "the people on call are being paged"
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package slackapp
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -233,7 +234,7 @@ func milestones(r access.Request, s scene) []entry {
 		out = append(out, entry{b.At, mention(b.By) + " approved, for " + spell(b.For)})
 	}
 	if !r.Escalated.IsZero() {
-		out = append(out, entry{r.Escalated, escalated(r)})
+		out = append(out, entry{r.Escalated, strings.TrimSuffix(mention(r.Requestor)+" escalated; "+paged(r), "; ")})
 	}
 	if d := r.Decision; d != nil {
 		out = append(out, entry{d.At, decisionEntry(r, d, s.vendors)})
@@ -279,6 +280,12 @@ func decisionEntry(r access.Request, d *access.Decision, vendor string) string {
 	return text
 }
 
+// named shows the people whom a reply mentions by name. Nothing else that was typed
+// has an effect; who reads this is alone with it, so that nobody is called.
+func named(text string) string {
+	return regexp.MustCompile(`&lt;@([UW][A-Z0-9]{2,20})(?:\|[^&]*)?&gt;`).ReplaceAllString(text, "<@$1>")
+}
+
 // conversation are the messages of the thread, with what became of them.
 func conversation(r access.Request) []entry {
 	var out []entry
@@ -287,9 +294,9 @@ func conversation(r access.Request) []entry {
 		if m.Bot != "" {
 			by = "app " + code(m.Bot)
 		}
-		text := fmt.Sprintf("%s wrote: %s", by, inert(m.Text, 600))
+		text := fmt.Sprintf("%s wrote: %s", by, named(inert(m.Text, 600)))
 		if n := len(m.Edits); n > 0 {
-			text += fmt.Sprintf(" _(edited; first: %s)_", inert(m.Edits[0].Text, 300))
+			text += fmt.Sprintf(" _(edited; first: %s)_", named(inert(m.Edits[0].Text, 300)))
 		}
 		if !m.Deleted.IsZero() {
 			text += " _(deleted)_"

@@ -29,6 +29,15 @@ func clip(s string, most int) string {
 	return string(r[:most-1]) + "…"
 }
 
+// tail keeps the end of a text: of an error, that is where its cause stands.
+func tail(s string, most int) string {
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return "…" + string(r[len(r)-most+1:])
+}
+
 // inert is what a person typed, for mrkdwn: one line, short, and without effect.
 func inert(s string, most int) string {
 	return escape(clip(strings.Join(strings.Fields(printable(s)), " "), most))
