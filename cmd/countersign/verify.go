@@ -33,6 +33,10 @@ it names. Exits with 1 if anything was found.`)
 	fs.StringVar(&v.configRepo, "config-repo", "", "the `PATH` of the repository with the configuration (default: --repo)")
 	fs.StringVar(&v.configRef, "config-ref", "main", "the configuration's `BRANCH`")
 	fs.StringVar(&v.configPath, "config-path", "countersign.yaml", "the configuration's `FILE` on it")
+	fs.Func("replaced-config", "the head `COMMIT` of a history of the configuration that was replaced, and counts too (may be repeated)", func(commit string) error {
+		v.replaced = append(v.replaced, commit)
+		return nil
+	})
 	fs.StringVar(&v.signers, "allowed-signers", "", "the `FILE` of keys that may sign (default: allowed_signers on --config-ref)")
 	asJSON := fs.Bool("json", false, "print the result as JSON")
 	if err := parse(fs, args); err != nil {
@@ -63,6 +67,8 @@ type verification struct {
 	repo, ref                         string
 	configRepo, configRef, configPath string
 	signers                           string
+	replaced                          []string // heads of earlier histories of the configuration
+	heads                             []string // of all of them
 
 	result   verified
 	rules    map[string]*access.Rules
@@ -108,6 +114,13 @@ func (v *verification) run(ctx context.Context) error {
 	keys, err := v.keys(ctx)
 	if err != nil {
 		return err
+	}
+	for _, ref := range append([]string{v.configRef}, v.replaced...) {
+		head, err := v.source.Resolve(ctx, ref)
+		if err != nil {
+			return fmt.Errorf("the configuration's history %s: %w", ref, err)
+		}
+		v.heads = append(v.heads, head)
 	}
 	v.allowed = map[string]access.Allowance{}
 	v.rules, v.requests, v.broken = map[string]*access.Rules{}, map[string]access.Request{}, map[string]bool{}
@@ -230,15 +243,34 @@ func (v *verification) ahead(ctx context.Context, r access.Request) []access.Ahe
 	return out
 }
 
+// at are the rules of a config commit; nil if they cannot be read, or if people
+// never put them in force: whoever can write to the repository, as the bot can,
+// might bring any commit there and name it.
 func (v *verification) at(ctx context.Context, commit string) *access.Rules {
 	rules, known := v.rules[commit]
-	if !known {
-		if data, err := v.source.ReadFile(ctx, commit, v.configPath); err == nil {
-			rules, _, _ = config.Parse(v.configPath, data, commit)
-		}
-		v.rules[commit] = rules
+	if known {
+		return rules
 	}
+	if data, err := v.source.ReadFile(ctx, commit, v.configPath); err == nil {
+		if v.inForce(ctx, commit) {
+			rules, _, _ = config.Parse(v.configPath, data, commit)
+		} else {
+			v.found(commit, v.configPath, "is named as the configuration of a decision, and is not in the history of %s", v.configRef)
+		}
+	}
+	v.rules[commit] = rules
 	return rules
+}
+
+// inForce reports whether a commit is in the history of the configuration, or in
+// one that was replaced.
+func (v *verification) inForce(ctx context.Context, commit string) bool {
+	for _, head := range v.heads {
+		if ok, err := v.source.IsAncestor(ctx, commit, head); err == nil && ok {
+			return true
+		}
+	}
+	return false
 }
 
 // grace is how far behind its expiry an access may be at the end of the log.
