@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -280,6 +281,29 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 	if len(heard) > 0 {
 		t.Errorf("followed to %q", heard)
+	}
+}
+
+// TestCookiesAreNotKept: the caller's HTTP client may keep some.
+func TestCookiesAreNotKept(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.Cookies()) > 0 {
+			t.Errorf("cookies %v", r.Cookies())
+		}
+		http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
+	}))
+	defer srv.Close()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := pagerduty.New(pagerduty.Config{Token: token, BaseURL: srv.URL, Client: &http.Client{Jar: jar}, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err = c.Duties(t.Context(), watch)
+		wantError(t, err, "cannot be read")
 	}
 }
 

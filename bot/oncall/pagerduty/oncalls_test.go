@@ -193,6 +193,19 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
+// TestSchedulesThatWereNotAskedFor: another one, and somebody named directly.
+func TestSchedulesThatWereNotAskedFor(t *testing.T) {
+	w := access.Watch{Integration: "pagerduty", Schedules: []string{"S1"}}
+	now := moment(t, "2026-06-01T00:00:00Z")
+	if got, err := at(t, now, 200, entry("", "")).Duties(t.Context(), w); err != nil || len(got) != 1 {
+		t.Errorf("the one asked for: %v, %v", got, err)
+	}
+	for _, body := range []string{entry(`"S1"`, `"S2"`), entry(`{"id":"S1"}`, "null")} {
+		_, err := at(t, now, 200, body).Duties(t.Context(), w)
+		wantError(t, err, "not asked for")
+	}
+}
+
 func TestNoEndOfPages(t *testing.T) {
 	in(t, nil, func(t *testing.T, w world) {
 		for i := range 101 {

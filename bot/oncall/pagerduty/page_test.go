@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/bot/access"
 	"countersign/bot/oncall/oncalltest"
@@ -45,6 +46,7 @@ func TestPageOnce(t *testing.T) {
 	}{
 		{"again", func(world) {}},
 		{"after it was resolved", func(w world) { w.pd.Resolve("PINC001") }},
+		{"weeks after it was resolved", func(w world) { w.pd.Resolve("PINC001"); time.Sleep(40 * 24 * time.Hour) }},
 		{"after the answer was lost", func(w world) { w.pd.Fail(oncalltest.CutBefore("GET /incidents")) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
