@@ -36,10 +36,9 @@ type verdict struct {
 func settle(today, then ruling, r Request, cast []Ballot, b Ballot) (verdict, bool, error) {
 	all := append(slices.Clone(cast), b)
 	last := len(all) - 1
-	which := bothCount(today, then, r, all)
-	now, before := today.tallyOf(r, all, which), then.tallyOf(r, all, which)
+	now, before := today.tally(r, all), then.tally(r, all)
 	useful := slices.Contains(now.useful, last) && slices.Contains(before.useful, last)
-	now, before = agree(today, then, r, all, which)
+	now, before = agree(today, then, r, all)
 	switch {
 	case now.met && before.met && today.among(all, now.useful, last) && then.among(all, before.useful, last):
 		return today.verdict(r, all, now.source, merge(now.used, before.used)), true, nil
@@ -54,19 +53,10 @@ func settle(today, then ruling, r Request, cast []Ballot, b Ballot) (verdict, bo
 	return verdict{}, false, refuse(NotYet, "It is not your turn yet: somebody else has to approve first. It takes %s.", today.describe())
 }
 
-// bothCount are the ballots of those who may approve under both rulings.
-func bothCount(today, then ruling, r Request, all []Ballot) (which []int) {
-	for i, c := range all {
-		if today.part(r, c) == approver && then.part(r, c) == approver {
-			which = append(which, i)
-		}
-	}
-	return which
-}
-
 // agree tallies the ballots of those whom both rulings count, though it be at
 // different steps: leaving out who counts under one only can leave out others.
-func agree(today, then ruling, r Request, all []Ballot, which []int) (now, before tally) {
+func agree(today, then ruling, r Request, all []Ballot) (now, before tally) {
+	which := every(all)
 	for {
 		now, before = today.tallyOf(r, all, which), then.tallyOf(r, all, which)
 		rest := slices.DeleteFunc(slices.Clone(which), func(i int) bool {
@@ -99,11 +89,15 @@ func (x ruling) verdict(r Request, all []Ballot, s Source, used []int) verdict {
 // tally counts ballots by every way. It does not depend on the order of the
 // policies or of their ways.
 func (x ruling) tally(r Request, all []Ballot) tally {
+	return x.tallyOf(r, all, every(all))
+}
+
+func every(all []Ballot) []int {
 	which := make([]int, len(all))
 	for i := range all {
 		which[i] = i
 	}
-	return x.tallyOf(r, all, which)
+	return which
 }
 
 // tallyOf counts some of the ballots.
