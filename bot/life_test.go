@@ -279,9 +279,10 @@ func TestTwoBots(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
+				w.broken = &oneByOne{Provider: w.provider}
 				w.start()
 				defer w.kill()
-				other := &world{t: t, store: w.store, provider: w.provider, told: w.told, parse: w.parse}
+				other := &world{t: t, store: w.store, provider: w.provider, broken: w.broken, told: w.told, parse: w.parse}
 				other.start()
 				defer other.kill()
 				w.ask()
@@ -299,6 +300,64 @@ func TestTwoBots(t *testing.T) {
 			})
 		})
 	}
+}
+
+// oneByOne keeps the calls of two bots apart: each keeps only its own.
+type oneByOne struct {
+	*bottest.Provider
+	mu sync.Mutex
+}
+
+func (p *oneByOne) Has(ctx context.Context, t access.Target, subject string) (access.Presence, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Provider.Has(ctx, t, subject)
+}
+
+func (p *oneByOne) Grant(ctx context.Context, o access.Order) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Provider.Grant(ctx, o)
+}
+
+func (p *oneByOne) Revoke(ctx context.Context, o access.Order) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Provider.Revoke(ctx, o)
+}
+
+// liar confirms the end of an access and leaves it, so many times.
+type liar struct {
+	*bottest.Provider
+	mu   sync.Mutex
+	lies int
+}
+
+func (p *liar) Revoke(ctx context.Context, o access.Order) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lies--; p.lies >= 0 {
+		return nil
+	}
+	return p.Provider.Revoke(ctx, o)
+}
+
+// TestConfirmedAndStillThere: an access is over when it is gone, not when the
+// provider says so.
+func TestConfirmedAndStillThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.broken = &liar{Provider: w.provider, lies: 1}
+		w.start()
+		defer w.kill()
+		r := w.ask()
+		time.Sleep(time.Hour + time.Second)
+		if got := w.judge(r.ID); got.Status != access.Live || got.Shown() != access.Failed {
+			t.Errorf("is %s, shown as %s, while the access is there", got.Status, got.Shown())
+		}
+		time.Sleep(time.Minute)
+		w.ends(r.ID, access.Expired, false, time.Minute)
+	})
 }
 
 // TestDownAtTheExpiry: what expired while no bot ran ends when one starts.
