@@ -12,9 +12,42 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// heard takes a message event. What belongs to the thread of a request is recorded;
-// nothing that is written there decides anything.
+// heard takes a message event.
 func (a *App) heard(p payload) {
+	channel, root := p.str("event", "channel"), a.early(p.at("event"))
+	if root == "" {
+		a.hear(p)
+		return
+	}
+	// Somebody answered faster than the message above got into the log.
+	a.jobs.add("thread "+channel+" "+root, func(ctx context.Context) {
+		for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
+			if _, known := a.cfg.Reader.ByPost(channel, root); known || !sleep(ctx, 20*time.Millisecond) {
+				break
+			}
+		}
+		a.hear(p)
+	})
+}
+
+// early is the message of ours that an event's message is a reply to, where the log
+// does not know it; empty otherwise.
+func (a *App) early(ev payload) string {
+	for _, m := range []payload{ev, ev.at("message"), ev.at("previous_message")} {
+		root := m.str("thread_ts")
+		if root == "" || root == m.str("ts") || m.str("parent_user_id") != a.self().User || a.ours(m) {
+			continue
+		}
+		if _, known := a.cfg.Reader.ByPost(ev.str("channel"), root); !known {
+			return root
+		}
+	}
+	return ""
+}
+
+// hear takes a message event. What belongs to the thread of a request is recorded;
+// nothing that is written there decides anything.
+func (a *App) hear(p payload) {
 	ev, id := p.at("event"), eventID("event", p.str("event_id"))
 	channel := ev.str("channel")
 	switch ev.str("subtype") {

@@ -186,7 +186,8 @@ func TestEverythingTwiceAndOdd(t *testing.T) {
 }
 
 // TestClickBeforeRecord: a click that is faster than the record of the message is
-// decided as soon as that stands, and not refused as on an unknown message.
+// decided as soon as that stands, and not refused as on an unknown message; what is
+// said below it meanwhile is not lost.
 func TestClickBeforeRecord(t *testing.T) {
 	s := start(t)
 	slow := make(chan struct{})
@@ -206,8 +207,19 @@ func TestClickBeforeRecord(t *testing.T) {
 	s.eventually("the message", func() bool { return s.approvals() == 1 })
 	all := s.slack.As("bob").Messages(channel)
 	s.click("bob", all[len(all)-1], "approve")
+	reply, err := s.slack.As("dan").Reply(channel, all[len(all)-1].TS, "so soon?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.slack.As("dan").Edit(channel, reply, "so late?"); err != nil {
+		t.Fatal(err)
+	}
 	close(slow)
 	s.eventually("the approval", func() bool { return s.book.Requests()[0].Status == access.Approved })
+	s.eventually("the edited reply", func() bool {
+		m := s.book.Requests()[0].Messages
+		return len(m) == 1 && m[0].Text == "so late?" && len(m[0].Edits) == 1
+	})
 	if n := len(s.slack.As("bob").Ephemerals(channel)); n != 0 {
 		t.Errorf("bob got %d answers", n)
 	}
