@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"regexp"
 	"testing"
 	"time"
 
@@ -175,6 +176,80 @@ func TestJustifyEnds(t *testing.T) {
 		e := access.Event{ID: "x", Request: id, At: s.now, By: c.by, Config: "c0ffee", Rules: access.Evaluator, Body: access.RevokeIntent{Cause: c.cause}}
 		if err := access.Justify(s.r, e, s.rules, s.rules, nil); (err == nil) != c.good {
 			t.Errorf("%s by %s: %v", c.cause, c.by.Email, err)
+		}
+	}
+}
+
+// TestWhoIsOffered: a policy is about a resource only if that has the tag, and
+// `remove` is about those who are in none of the groups, as far as is known.
+func TestWhoIsOffered(t *testing.T) {
+	tagged := access.Which{Type: "match", Tags: map[string]*regexp.Regexp{"env": regexp.MustCompile(`^(?:prod)$`)}}
+	anyone, outside := access.Whom{Type: "any"}, access.Whom{Type: "group", Groups: []string{"staff"}, Remove: true}
+	for _, c := range []struct {
+		name    string
+		whom    access.Whom
+		which   access.Which
+		tags    map[string]string
+		members []access.Person // of staff; nil: cannot be asked
+		want    bool
+	}{
+		{"the tag", anyone, tagged, map[string]string{"env": "prod"}, nil, true},
+		{"another value", anyone, tagged, map[string]string{"env": "prod2"}, nil, false},
+		{"no such tag", anyone, tagged, nil, nil, false},
+		{"in the removed group", outside, access.Which{Type: "any"}, nil, []access.Person{alice, bob}, false},
+		{"in none of them", outside, access.Which{Type: "any"}, nil, []access.Person{bob}, true},
+		{"nobody can say", outside, access.Which{Type: "any"}, nil, nil, false},
+	} {
+		rules := with(func(r *access.Rules) {
+			r.Groups = []access.Group{{Name: "staff", SlackGroup: "staff"}}
+			r.Resources[0].Tags = c.tags
+			r.Policies = []access.Policy{{Name: "p", Requestor: c.whom, Resource: c.which, Approval: []access.Way{{Type: "reviewers"}}}}
+		})
+		f := access.Facts{Now: t0, Rules: rules}
+		if c.members != nil {
+			f.Members = map[string][]access.Person{"slack:staff": c.members}
+		}
+		if got := len(f.Requestable(rules, alice)) > 0; got != c.want {
+			t.Errorf("%s: offered %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
+// TestThePolicyDoesNotLoosen: a limit of a policy does not lift the resource's.
+func TestThePolicyDoesNotLoosen(t *testing.T) {
+	s := begin(t)
+	s.rules = with(func(r *access.Rules) {
+		r.Policies = []access.Policy{{
+			Name: "p", Requestor: access.Whom{Type: "any"}, Resource: access.Which{Type: "any"},
+			Approval: []access.Way{{Type: "reviewers"}}, Terms: access.Terms{MaxDuration: 24 * time.Hour},
+		}}
+	})
+	if got := refusedAs(t, s.facts(bob), s.r, access.Approve{Request: id, For: 9 * time.Hour}); got != access.TooLong {
+		t.Errorf("9h of at most 8h: refused as %q, want %q", got, access.TooLong)
+	}
+}
+
+// TestWhoIsOnCallAlone: without a person only a scheduled duty counts, up to the
+// configured level.
+func TestWhoIsOnCallAlone(t *testing.T) {
+	rules := with(func(r *access.Rules) {
+		r.OnCall.PagerDuty = &access.PagerDuty{AutoApprove: true, EscalationPolicies: []string{"P1"}, RequireSchedule: true, MaxEscalationLevel: 1}
+	})
+	for _, c := range []struct {
+		name string
+		duty access.Duty
+		want int // events: filed, and approved
+	}{
+		{"scheduled", access.Duty{Person: alice, Policy: "P1", Level: 1, Schedule: "S1"}, 2},
+		{"named directly", access.Duty{Person: alice, Policy: "P1", Level: 1}, 1},
+		{"at a higher level", access.Duty{Person: alice, Policy: "P1", Level: 2, Schedule: "S1"}, 1},
+		{"of another policy", access.Duty{Person: alice, Policy: "P2", Level: 1, Schedule: "S1"}, 1},
+		{"somebody else", access.Duty{Person: bob, Policy: "P1", Level: 1, Schedule: "S1"}, 1},
+	} {
+		f := access.Facts{Now: t0, New: id, Actor: access.Actor{Person: alice}, Rules: rules, Duties: map[string][]access.Duty{"pagerduty": {c.duty}}}
+		events, err := access.Decide(f, access.Request{}, access.File{Resource: "admins", Duration: time.Hour})
+		if err != nil || len(events) != c.want {
+			t.Errorf("%s: %d events, %v; want %d", c.name, len(events), err, c.want)
 		}
 	}
 }
