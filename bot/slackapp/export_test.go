@@ -19,6 +19,7 @@ var (
 	ParseRequest    = parseRequest
 	TicketIn        = ticketIn
 	VendorsOf       = vendorsOf
+	Needed          = needed
 	Spell           = spell
 	Escape          = escape
 	Unescape        = unescape

@@ -252,6 +252,31 @@ func TestGroupOutOfReach(t *testing.T) {
 	s.noFindings()
 }
 
+// TestMemberSinceAMoment: what is remembered of a group refuses nobody; the decision
+// asks.
+func TestMemberSinceAMoment(t *testing.T) {
+	erins := []access.Person{{Email: "erin@example.com", Slack: "U0ERIN"}}
+	p := access.Policy{Name: "ops", Requestor: access.Whom{Type: "group", Groups: []string{"ops"}}, Resource: about("db/.*"), Approval: []access.Way{group(1, "sre")}}
+	s := start(t, under(p), func(_ *slacksim.Config, b *book) { b.members = map[string][]access.Person{"slack:ops": erins} })
+	if err := s.slack.As("alice").Shortcut("request_access"); err != nil {
+		t.Fatal(err)
+	}
+	v := s.modal("alice").ID()
+	if err := s.slack.As("alice").Select(slacksim.InView(v), "for", "for", "U0ERIN"); err != nil {
+		t.Fatal(err)
+	}
+	s.offersSoon("alice", v, "db/orders")
+	s.book.mu.Lock()
+	s.book.members["slack:ops"] = append(slices.Clip(erins), alice.Person)
+	s.book.mu.Unlock()
+	problems, err := s.slack.As("alice").Submit(v, map[string]map[string]any{"resource": {"resource": "db/orders"}, "for": {"for": "U0ALICE"}})
+	if err != nil || problems != nil {
+		t.Fatal(problems, err)
+	}
+	s.eventually("the filing", func() bool { return len(s.book.Requests()) == 1 })
+	s.noFindings()
+}
+
 func TestPolicyDenies(t *testing.T) {
 	no := access.Policy{Name: "never", Requestor: eng(), Resource: about("db/.*"), Approval: []access.Way{{Type: "deny"}}}
 	s := start(t, under(no, access.Policy{Name: "all", Requestor: anyone, Resource: access.Which{Type: "any"}, Approval: []access.Way{{Type: "reviewers"}}}))
@@ -346,6 +371,32 @@ func TestGroupMembers(t *testing.T) {
 	}
 	if got, err := s.app.GroupMembers(context.Background(), "ops"); err == nil {
 		t.Errorf("got %v from a directory that does not answer", got)
+	}
+}
+
+// TestNeeded: the message says how many approvals it takes only where that is one
+// number whoever gives them.
+func TestNeeded(t *testing.T) {
+	steps := access.Way{Type: "steps", Steps: [][]access.Way{{group(2, "sre"), {Type: "manager"}}, {group(2, "ops")}}}
+	for _, c := range []struct {
+		name  string
+		ways  []access.Way
+		given int
+		want  int
+	}{
+		{"a quorum", []access.Way{group(2, "sre")}, 1, 2},
+		{"the manager was not asked", []access.Way{{Type: "manager"}, group(2, "sre")}, 1, 2},
+		{"either of two quorums", []access.Way{group(2, "sre"), group(3, "ops")}, 1, 0},
+		{"the larger of them is left", []access.Way{group(2, "sre"), group(3, "ops")}, 2, 3},
+		{"steps", []access.Way{steps}, 1, 3},
+		{"nobody", []access.Way{{Type: "auto"}}, 0, 0},
+	} {
+		p := access.Policy{Name: "p", Requestor: anyone, Resource: access.Which{Type: "any"}, Approval: c.ways}
+		rules := &access.Rules{Policies: []access.Policy{p, {Name: "off", Disabled: true, Approval: []access.Way{group(9, "sre")}}}}
+		e := access.Facts{Rules: rules}.Explain(rules, alice.Person, alice.Person, access.Resource{ID: "x"})
+		if got := slackapp.Needed(rules, e, c.given); got != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
+		}
 	}
 }
 
