@@ -112,7 +112,11 @@ func AllowancePath(path string) (id string, ok bool) {
 // Allow records a pre-approval under a new id. The same delivery twice makes
 // one, and returns it the second time.
 func (l *Ledger) Allow(ctx context.Context, id, delivery string, decide func() (access.Allowance, error)) (access.Allowance, error) {
-	defer l.turns.lock("filing " + delivery)()
+	done, err := l.turns.lock(ctx, "filing "+delivery)
+	if err != nil {
+		return access.Allowance{}, err
+	}
+	defer done()
 	if l.doubt.Load() {
 		if _, err := l.Sync(ctx); err != nil {
 			return access.Allowance{}, err
@@ -138,7 +142,11 @@ func (l *Ledger) Allow(ctx context.Context, id, delivery string, decide func() (
 // Withdraw ends a pre-approval. decide is asked on its present state; what was
 // withdrawn by the same delivery before is not withdrawn again.
 func (l *Ledger) Withdraw(ctx context.Context, id, delivery string, by access.Person, config string, now time.Time, decide func(access.Allowance) error) error {
-	defer l.turns.lock(id)()
+	done, err := l.turns.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if _, err := l.Sync(ctx); err != nil {
 		return err
 	}

@@ -225,14 +225,22 @@ func (l *Ledger) apply(x Entry) error {
 // nothing was recorded; after any other error that is not known, and the next
 // Update of the request finds out.
 func (l *Ledger) Update(ctx context.Context, id string, decide func(access.Request) ([]access.Event, error)) (access.Request, error) {
-	defer l.turns.lock(id)()
+	done, err := l.turns.lock(ctx, id)
+	if err != nil {
+		return access.Request{}, err
+	}
+	defer done()
 	return l.update(ctx, id, decide)
 }
 
 // File is an Update that begins a request. The same delivery twice files once:
 // the second time it returns the request that the first has made.
 func (l *Ledger) File(ctx context.Context, id, delivery string, decide func(access.Request) ([]access.Event, error)) (access.Request, error) {
-	defer l.turns.lock("filing " + delivery)()
+	end, err := l.turns.lock(ctx, "filing "+delivery)
+	if err != nil {
+		return access.Request{}, err
+	}
+	defer end()
 	if l.doubt.Load() {
 		if _, err := l.Sync(ctx); err != nil {
 			return access.Request{}, err
@@ -394,30 +402,36 @@ type keyed struct {
 }
 
 type turn struct {
-	sync.Mutex
+	taken chan struct{} // holds one while it is somebody's turn
 	users int
 }
 
-// lock waits for the turn of a key and returns how to end it.
-func (k *keyed) lock(key string) func() {
+// lock waits for the turn of a key and returns how to end it. A write that
+// hangs holds up the others of its key no longer than their contexts allow.
+func (k *keyed) lock(ctx context.Context, key string) (done func(), err error) {
 	k.mu.Lock()
 	if k.held == nil {
 		k.held = map[string]*turn{}
 	}
 	t := k.held[key]
 	if t == nil {
-		t = &turn{}
+		t = &turn{taken: make(chan struct{}, 1)}
 		k.held[key] = t
 	}
 	t.users++
 	k.mu.Unlock()
-	t.Lock()
-	return func() {
-		t.Unlock()
+	leave := func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if t.users--; t.users == 0 {
 			delete(k.held, key)
 		}
+	}
+	select {
+	case t.taken <- struct{}{}:
+		return func() { <-t.taken; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, fmt.Errorf("wait for another change of the request: %w", ctx.Err())
 	}
 }
