@@ -253,3 +253,31 @@ func TestWhoIsOnCallAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestJustifyAlone: an approval without a person is no longer than the policy
+// gives it.
+func TestJustifyAlone(t *testing.T) {
+	rules := with(func(r *access.Rules) {
+		r.Policies = []access.Policy{{
+			Name: "p", Requestor: access.Whom{Type: "any"}, Resource: access.Which{Type: "any"}, Approval: []access.Way{{Type: "persistent"}},
+		}}
+	})
+	f := access.Facts{Now: t0, New: id, Actor: access.Actor{Person: alice}, Rules: rules, Filed: rules}
+	events, err := access.Decide(f, access.Request{}, access.File{Resource: "admins", Duration: time.Hour})
+	if err != nil || len(events) != 2 {
+		t.Fatalf("decided %v, %v", events, err)
+	}
+	filed, err := access.Apply(access.Request{}, events[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range []time.Duration{0, time.Hour} {
+		e := events[1]
+		b := e.Body.(access.Approval)
+		b.Expires = b.Expires.Add(more)
+		e.Body = b
+		if err := access.Justify(filed, e, rules, rules, nil); (err != nil) != (more > 0) {
+			t.Errorf("%s longer: %v", more, err)
+		}
+	}
+}
