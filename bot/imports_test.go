@@ -28,7 +28,7 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/bot":                   {own: []string{"bot/access"}, outside: []string{"github.com/oklog/ulid/v2", "github.com/robfig/cron/v3"}},
 	"countersign/bot/bottest":           {own: []string{"bot", "bot/access", "bot/ledger"}, outside: []string{"github.com/google/go-cmp"}},
 	"countersign/cmd/countersign": {
-		own:     []string{"bot", "bot/access", "bot/forge", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/pagerduty", "bot/provider/gitops", "bot/report", "bot/slackapp", "bot/slacksim", "config", "gitstore"},
+		own:     []string{"bot", "bot/access", "bot/forge", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/pagerduty", "bot/provider/gitops", "bot/report", "bot/slackapp", "bot/slacksim", "bot/yamledit", "config", "gitstore"},
 		outside: []string{"github.com/prometheus/client_golang"},
 	},
 }

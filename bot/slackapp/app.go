@@ -36,6 +36,11 @@ type Config struct {
 	// Members says who is in a group that somebody else keeps, now. What is offered
 	// and shown rests on it, no decision; nil: such groups are unknown here.
 	Members func(ctx context.Context, g access.Group) ([]access.Person, error)
+	// Allowances are the pre-approvals; nil: there are none here.
+	Allowances *Allowances
+	// Propose opens a pull request that adds or removes a reviewer, and returns its
+	// address; nil: that cannot be done from here.
+	Propose func(ctx context.Context, by access.Actor, add bool, email string) (url string, err error)
 	// Dashboard is the base URL of the dashboard; empty: messages do not link to it.
 	Dashboard string
 }

@@ -34,7 +34,8 @@ const helpText = "*Countersign* gives access for a limited time, after somebody 
 	"`/access revoke ID [reason…]` · end somebody's access (reviewers)\n" +
 	"`/access escalate ID` · page the people on call to a request of yours\n" +
 	"`/access who RESOURCE` · whose approval it takes, and who has it\n" +
-	"`/access reviewers` · who the reviewers are\n" +
+	"`/access reviewers` · who the reviewers are; `reviewers add|remove @person` opens a pull request\n" +
+	"`/access allow @person RESOURCE FROM..TO DURATION` · pre-approve what you could approve; `allow` lists\n" +
 	"Of an ID, six characters of its beginning or end are enough. Durations are written 30m, 4h, 2d or 1w."
 
 // command handles /access. All answers are seen by that person alone.
@@ -68,9 +69,9 @@ func (a *App) command(ctx context.Context, c slash) {
 	case "who":
 		a.tell(ctx, c.reply(), a.whoText(ctx, actor, unescape(rest)))
 	case "reviewers":
-		a.commandReviewers(ctx, c, rest)
+		a.commandReviewers(ctx, c, actor, rest)
 	case "allow":
-		a.tell(ctx, c.reply(), say(access.Refuse(access.NotConfigured, "Pre-approvals are not configured here. Ask with `/access request` when the access is needed.").Text))
+		a.commandAllow(ctx, c, actor, rest)
 	default:
 		a.tell(ctx, c.reply(), say("There is no `/access "+inert(strings.ReplaceAll(verb, "`", "'"), 40)+"`.\n"+helpText))
 	}
@@ -263,9 +264,9 @@ func (a *App) commandShow(ctx context.Context, c slash, actor access.Actor, rest
 	a.tell(ctx, c.reply(), sayAll(story(r, a.scene(ctx, r))...))
 }
 
-func (a *App) commandReviewers(ctx context.Context, c slash, rest string) {
-	if verb, _ := cut(rest); verb != "" {
-		a.tell(ctx, c.reply(), say(access.Refuse(access.NotConfigured, "Reviewers cannot be changed from Slack here: change `reviewers:` in `countersign.yaml` by pull request.").Text))
+func (a *App) commandReviewers(ctx context.Context, c slash, actor access.Actor, rest string) {
+	if verb, after := cut(rest); verb != "" {
+		a.commandChangeReviewers(ctx, c, actor, verb, after)
 		return
 	}
 	rules := a.cfg.Reader.Rules()

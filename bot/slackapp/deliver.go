@@ -235,6 +235,12 @@ func (a *App) settleDirect(ctx context.Context, id string, to access.Person, t *
 			return nil
 		}
 	}
+	if r.FiledAt.Before(a.started) && !a.rendered.adopted(to.Slack) {
+		if err := a.adopt(ctx, to.Slack); err != nil {
+			return err
+		}
+		r, _ = a.cfg.Reader.Request(id)
+	}
 	s := a.scene(ctx, r)
 	for _, p := range r.Posts {
 		if p.To.Slack == to.Slack && !p.To.IsZero() {
@@ -257,6 +263,78 @@ func (a *App) settleDirect(ctx context.Context, id string, to access.Person, t *
 		}
 	}
 	return nil
+}
+
+// adopt records the direct messages that an earlier run posted and did not live to
+// record. Where the request has moved on, nobody owes them any more, and their
+// buttons would stay for ever.
+func (a *App) adopt(ctx context.Context, user string) error {
+	channel, err := a.direct(ctx, user)
+	if err != nil {
+		return err
+	}
+	args := url.Values{"channel": {channel}, "limit": {"200"}, "include_all_metadata": {"true"}}
+	args.Set("oldest", strconv.FormatInt(a.unsettled().Add(-time.Minute).Unix(), 10)+".000000")
+	for range 20 {
+		page, err := a.web.call(ctx, "conversations.history", args)
+		if err != nil {
+			return err
+		}
+		for _, m := range page.list("messages") {
+			if err := a.adoptOne(ctx, user, channel, m); err != nil {
+				return err
+			}
+		}
+		if args.Set("cursor", page.str("response_metadata", "next_cursor")); args.Get("cursor") == "" {
+			break
+		}
+	}
+	a.rendered.adopt(user)
+	return nil
+}
+
+func (a *App) adoptOne(ctx context.Context, user, channel string, m payload) error {
+	about := m.at("metadata", "event_payload")
+	request, notice := about.str("request"), about.str("notice")
+	r, ok := a.cfg.Reader.Request(request)
+	if !ok || notice == "" || about.str("to") != user || !a.ours(m) || m.str("metadata", "event_type") != metadataType {
+		return nil
+	}
+	if _, known := r.Post(notice, access.Person{Slack: user}); known {
+		return nil
+	}
+	to := a.person(ctx, user).Person
+	for _, p := range []access.Person{r.Requestor, r.Principal} {
+		if p.Slack == user {
+			to = p
+		}
+	}
+	_, err := a.cfg.Handle(ctx, access.Command{
+		ID: eventID("post", channel, m.str("ts"), notice),
+		Do: access.Notify{Request: request, Post: access.Post{
+			Notice: notice, To: to, Channel: channel, TS: m.str("ts"), Permalink: a.permalink(ctx, channel, m.str("ts")),
+		}},
+	})
+	return err
+}
+
+// unsettled is since when there are requests that are open, or changed within an hour
+// of the log's newest event: older messages are not looked for.
+func (a *App) unsettled() time.Time {
+	var newest time.Time
+	all := a.cfg.Reader.Requests()
+	for _, r := range all {
+		if r.Last.After(newest) {
+			newest = r.Last
+		}
+	}
+	since := newest
+	for _, r := range all {
+		if (!r.Status.Ended() || r.Last.After(newest.Add(-time.Hour))) && r.FiledAt.Before(since) {
+			since = r.FiledAt
+		}
+	}
+	return since
 }
 
 // direct is the channel of the direct messages to somebody.
@@ -351,9 +429,24 @@ func (a *App) Announce(text string) {
 type seen struct {
 	mu    sync.Mutex
 	looks map[string][sha256.Size]byte // guarded by mu
+	known map[string]bool              // guarded by mu; whose messages of an earlier run were looked for
 }
 
-func newSeen() *seen { return &seen{looks: map[string][sha256.Size]byte{}} }
+func newSeen() *seen {
+	return &seen{looks: map[string][sha256.Size]byte{}, known: map[string]bool{}}
+}
+
+func (s *seen) adopted(user string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[user]
+}
+
+func (s *seen) adopt(user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known[user] = true
+}
 
 func look(m message) [sha256.Size]byte {
 	data, err := json.Marshal(m)

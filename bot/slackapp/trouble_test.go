@@ -185,6 +185,43 @@ func TestEverythingTwiceAndOdd(t *testing.T) {
 	}
 }
 
+// TestCrashLeavesNoStaleButton: a direct message that was posted but not recorded
+// before a crash is found again, although the request has moved on meanwhile.
+func TestCrashLeavesNoStaleButton(t *testing.T) {
+	s := start(t)
+	r, _ := s.filed("alice", "/access request github/payments-admins 1h why")
+	s.written("alice", "is filed")
+	down := atomic.Bool{}
+	down.Store(true)
+	s.book.mu.Lock()
+	s.book.broken = func(c access.Command) error {
+		if _, posts := c.Do.(access.Notify); posts && down.Load() {
+			return errNoDisk
+		}
+		return nil
+	}
+	s.book.mu.Unlock()
+	s.click("bob", s.message(r.ID), "approve")
+	s.eventually("the approval", func() bool { return s.request(r.ID).Status == access.Approved })
+	s.book.grant(t, r.ID)
+	s.app.Changed(r.ID)
+	s.eventually("the message", func() bool { return len(s.slack.As("alice").DMs()) == 2 })
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	down.Store(false)
+	s.book.must(t, access.Revoke{Request: r.ID})
+	s.run()
+	s.eventually("no button", func() bool {
+		for _, m := range s.slack.As("alice").DMs() {
+			if m.HasAction("give_back") || m.HasAction("extend") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // TestClickBeforeRecord: a click that is faster than the record of the message is
 // decided as soon as that stands, and not refused as on an unknown message; what is
 // said below it meanwhile is not lost.

@@ -9,9 +9,9 @@ import (
 	"countersign/gitstore"
 )
 
-// origin looks up the pull request of a config commit, where a token and a
-// repository on GitHub are known; nil otherwise.
-func (v *service) origin(repo *gitstore.Repo) func(context.Context, string) (*bot.Proposal, error) {
+// openForge is the repository of the configuration on GitHub, where there is
+// one and a token for it; nil otherwise.
+func (v *service) openForge(repo *gitstore.Repo) *forge.GitHub {
 	if v.githubToken == "" {
 		return nil
 	}
@@ -23,15 +23,22 @@ func (v *service) origin(repo *gitstore.Repo) func(context.Context, string) (*bo
 	if err == nil {
 		g, err = forge.NewGitHub(forge.Config{Remote: address, Token: v.githubToken, APIURL: v.githubAPI})
 	}
-	if errors.Is(err, forge.ErrElsewhere) {
+	if err != nil {
+		if !errors.Is(err, forge.ErrElsewhere) {
+			v.log.Warn("the configuration's repository on GitHub cannot be used", "err", err)
+		}
 		return nil
 	}
-	if err != nil {
-		v.log.Warn("pull requests of the configuration cannot be looked up", "err", err)
+	return g
+}
+
+// origin looks up the pull request of a config commit; nil where none can be.
+func (v *service) origin() func(context.Context, string) (*bot.Proposal, error) {
+	if v.github == nil {
 		return nil
 	}
 	return func(ctx context.Context, commit string) (*bot.Proposal, error) {
-		p, err := g.PullRequest(ctx, commit)
+		p, err := v.github.PullRequest(ctx, commit)
 		if p == nil || err != nil {
 			return nil, err
 		}

@@ -86,6 +86,7 @@ func setUp(env *testscript.Env) error {
 	path := env.Getenv("PATH")
 	env.Vars = append(env.Vars, w.env...)
 	env.Setenv("PATH", path)
+	env.Setenv("SOON", time.Now().UTC().AddDate(0, 0, 7).Format("2006-01-02"))
 	for name, value := range map[string]string{
 		"REPO": w.repo(), "DESIRED": w.desired(), "CLONE": w.path("countersign"), "KEY": w.path("signing_key"),
 		"SIGNERS": w.path("allowed_signers"), "SLACK": w.base,
@@ -137,7 +138,7 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 		"slack": slack, "fault": fault, "groups": groups, "group": group, "deactivate": deactivate, "setgroup": setgroup, "api": api,
 		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
-		"sees": sees, "loses": loses, "holds": holds, "log": logged, "record": record, "status": status, "botlog": botlog,
+		"sees": sees, "loses": loses, "holds": holds, "log": logged, "catch": catch, "record": record, "status": status, "botlog": botlog,
 		"startdemo": startdemo, "deed": deed, "finds": finds,
 		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judge,
 	}

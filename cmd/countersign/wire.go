@@ -14,6 +14,7 @@ import (
 
 	"countersign/bot"
 	"countersign/bot/access"
+	"countersign/bot/forge"
 	"countersign/bot/ledger"
 	"countersign/bot/provider/gitops"
 	"countersign/bot/slackapp"
@@ -53,6 +54,7 @@ type service struct {
 	ledger *ledger.Ledger
 	rules  *bot.Rulebook
 	signer *gitstore.Signer
+	github *forge.GitHub // of the configuration; nil where there is none
 	store  *gitstore.Log
 	unlock func()
 	first  bot.Change // what the start found in the configuration
@@ -128,11 +130,12 @@ func (v *service) openRepos(ctx context.Context) (repo, configRepo *gitstore.Rep
 
 func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
 	source := configSource{repo: repo, branch: v.configBranch, path: v.configPath, bot: botIdentity, key: v.signer.Fingerprint()}
+	v.github = v.openForge(repo)
 	var err error
 	v.rules, v.first, err = bot.OpenRulebook(ctx, bot.RulebookConfig{
 		Source: source,
 		Parse:  v.parseRules,
-		Origin: v.origin(repo),
+		Origin: v.origin(),
 		Used:   v.used(),
 		Accept: v.accept,
 	})
@@ -228,6 +231,16 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 			return v.bot.Handle(ctx, c)
 		},
 		Reader: reader{v.ledger, v.rules}, Logger: v.log, Dashboard: v.dashboard,
+		Allowances: &slackapp.Allowances{
+			Make: func(ctx context.Context, delivery string, by access.Actor, a access.Allow) (access.Allowance, error) {
+				return v.bot.Allow(ctx, delivery, by, a)
+			},
+			Withdraw: func(ctx context.Context, delivery string, by access.Actor, id string) error {
+				return v.bot.Withdraw(ctx, delivery, by, id)
+			},
+			List: v.ledger.Allowances,
+		},
+		Propose: v.proposeReviewer,
 		Members: func(ctx context.Context, g access.Group) ([]access.Person, error) { return v.bot.Members(ctx, g) },
 	})
 	if err != nil {

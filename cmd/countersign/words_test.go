@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -437,6 +438,25 @@ func (s *story) subjects() []string {
 		return nil
 	}
 	return strings.Split(out, "\n")
+}
+
+// catch NAME PATTERN keeps what the pattern's group matches in the log's
+// subjects, as $NAME.
+func catch(s *story, args []string) error {
+	if len(args) != 2 {
+		return errors.New("catch NAME PATTERN")
+	}
+	want, err := regexp.Compile(args[1])
+	if err != nil {
+		return err
+	}
+	for _, l := range s.subjects() {
+		if m := want.FindStringSubmatch(l); m != nil {
+			s.ts.Setenv(args[0], m[1])
+			return nil
+		}
+	}
+	return fmt.Errorf("no subject matches %s", want)
 }
 
 func logged(s *story, args []string) error {

@@ -1,0 +1,41 @@
+package slackapp
+
+import (
+	"testing"
+	"time"
+)
+
+func TestParseAllow(t *testing.T) {
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	day := func(s string) time.Time {
+		x, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	for _, c := range []struct {
+		text     string
+		from, to time.Time
+		ok       bool
+	}{
+		{"admins 2026-12-01..2026-12-05 4h", day("2026-12-01T00:00:00Z"), day("2026-12-06T00:00:00Z"), true},
+		{"admins ..2026-12-05T18:00 4h", now, day("2026-12-05T18:00:00Z"), true},
+		{"admins now..2026-12-05T18:00Z 4h", now, day("2026-12-05T18:00:00Z"), true},
+		{"admins 2026-12-01.. 4h", time.Time{}, time.Time{}, false},
+		{"admins 2026-12-01 4h", time.Time{}, time.Time{}, false},
+		{"admins 2026-13-01..2026-12-05 4h", time.Time{}, time.Time{}, false},
+		{"admins 2026-12-01..2026-12-05 soon", time.Time{}, time.Time{}, false},
+		{"admins 2026-12-01..2026-12-05", time.Time{}, time.Time{}, false},
+		{"", time.Time{}, time.Time{}, false},
+	} {
+		got, err := parseAllow(c.text, now)
+		if (err == nil) != c.ok {
+			t.Errorf("%q: %v, want ok=%t", c.text, err, c.ok)
+			continue
+		}
+		if c.ok && (!got.From.Equal(c.from) || !got.To.Equal(c.to) || got.Resource != "admins" || got.Duration != 4*time.Hour) {
+			t.Errorf("%q: got %+v", c.text, got)
+		}
+	}
+}
