@@ -189,7 +189,7 @@ func TestEverythingTwiceAndOdd(t *testing.T) {
 // before a crash is found again, although the request has moved on meanwhile.
 func TestCrashLeavesNoStaleButton(t *testing.T) {
 	s := start(t)
-	r, _ := s.filed("alice", "/access request github/payments-admins 1h why")
+	r, _ := s.filed("alice", "github/payments-admins 1h why")
 	s.written("alice", "is filed")
 	down := atomic.Bool{}
 	down.Store(true)
@@ -210,7 +210,10 @@ func TestCrashLeavesNoStaleButton(t *testing.T) {
 		t.Fatal(err)
 	}
 	down.Store(false)
-	s.book.must(t, access.Revoke{Request: r.ID})
+	bob := access.Actor{Person: access.Person{Email: "bob@example.com", Slack: "U0BOB"}}
+	if _, err := s.book.handle(t.Context(), access.Command{ID: "revoke", Actor: bob, Do: access.Revoke{Request: r.ID}}); err != nil {
+		t.Fatal(err)
+	}
 	s.run()
 	s.eventually("no button", func() bool {
 		for _, m := range s.slack.As("alice").DMs() {
