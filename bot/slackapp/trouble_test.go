@@ -214,13 +214,14 @@ func TestCrashLeavesNothingStale(t *testing.T) {
 	if _, err := s.book.handle(t.Context(), access.Command{ID: "revoke", Actor: bob, Do: access.Revoke{Request: r.ID}}); err != nil {
 		t.Fatal(err)
 	}
+	s.book.must(t, access.Finish{Request: r.ID})
 	s.run()
 	s.eventually("the log to know the message", func() bool {
 		_, known := s.request(r.ID).Post(access.NoticeApproved, r.Requestor)
 		return known
 	})
 	s.eventually("the message to follow the state", func() bool {
-		return holds(s.slack.As("alice").DMs()[1], "is being ended")
+		return holds(s.slack.As("alice").DMs()[1], "has ended")
 	})
 }
 
