@@ -117,18 +117,38 @@ func (b *Bot) Handle(ctx context.Context, c access.Command) (access.Request, err
 		b.glass.Lock()
 		defer b.glass.Unlock()
 	}
+	for range rulesTries {
+		r, err := b.try(ctx, c, id, r)
+		if !errors.Is(err, errStale) {
+			return r, err
+		}
+	}
+	return r, errStale
+}
+
+// rulesTries is how often a decision is taken anew because other rules have
+// come into force while its facts were asked for.
+const rulesTries = 5
+
+// errStale says that other rules are in force than those of the facts.
+var errStale = errors.New("bot: the configuration changed while this was decided")
+
+// try gathers the facts and decides by them.
+func (b *Bot) try(ctx context.Context, c access.Command, id string, r access.Request) (access.Request, error) {
 	f := b.facts(ctx, c, r)
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	if id == "" {
 		return b.file(ctx, f, c.Do)
 	}
-	r, err := b.Ledger.Update(ctx, id, b.decide(f, c.Do))
+	r, err := b.Ledger.Update(ctx, id, b.decideNow(f, c.Do))
 	if refusal, ok := access.AsRefusal(err); ok {
 		b.note(ctx, id, f, c.Do, refusal)
 		return r, err
 	}
-	b.touched(id)
+	if !errors.Is(err, errStale) {
+		b.touched(id)
+	}
 	return r, err
 }
 
@@ -138,11 +158,23 @@ func (b *Bot) file(ctx context.Context, f access.Facts, a access.Action) (access
 		return access.Request{}, err
 	}
 	f.New = id
-	r, err := b.Ledger.File(ctx, id, f.ID, b.decide(f, a))
+	r, err := b.Ledger.File(ctx, id, f.ID, b.decideNow(f, a))
 	if err == nil {
 		b.touched(r.ID)
 	}
 	return r, err
+}
+
+// decideNow decides, unless other rules have come into force: somebody who was
+// a reviewer when the facts were asked for may be none any more.
+func (b *Bot) decideNow(f access.Facts, a access.Action) func(access.Request) ([]access.Event, error) {
+	decide := b.decide(f, a)
+	return func(r access.Request) ([]access.Event, error) {
+		if b.Rules.Current().Commit != f.Rules.Commit {
+			return nil, errStale
+		}
+		return decide(r)
+	}
 }
 
 func (b *Bot) decide(f access.Facts, a access.Action) func(access.Request) ([]access.Event, error) {

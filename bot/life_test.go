@@ -63,6 +63,7 @@ type world struct {
 	broken   bot.Provider // stands in for provider, if set
 	parse    func([]byte, string) (*access.Rules, error)
 	onCall   map[string]bot.OnCall
+	source   *branch
 
 	mu   sync.Mutex
 	bot  *bot.Bot
@@ -70,7 +71,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, store: &bottest.Store{}, provider: bottest.NewProvider(t), told: &told{}, parse: rules}
+	return &world{t: t, store: &bottest.Store{}, provider: bottest.NewProvider(t), told: &told{}, parse: rules, source: new(branch).push("c1", "")}
 }
 
 // life is the log as one process sees it: once it has died, it writes nothing.
@@ -94,7 +95,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	book, _, err := bot.OpenRulebook(ctx, bot.RulebookConfig{Source: new(branch).push("c1", ""), Parse: w.parse, Used: []string{l.Config()}})
+	book, _, err := bot.OpenRulebook(ctx, bot.RulebookConfig{Source: w.source, Parse: w.parse, Used: []string{l.Config()}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -282,7 +283,7 @@ func TestTwoBots(t *testing.T) {
 				w.broken = &oneByOne{Provider: w.provider}
 				w.start()
 				defer w.kill()
-				other := &world{t: t, store: w.store, provider: w.provider, broken: w.broken, told: w.told, parse: w.parse}
+				other := &world{t: t, store: w.store, provider: w.provider, broken: w.broken, told: w.told, parse: w.parse, source: w.source}
 				other.start()
 				defer other.kill()
 				w.ask()

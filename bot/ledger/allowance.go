@@ -117,10 +117,8 @@ func (l *Ledger) Allow(ctx context.Context, id, delivery string, decide func() (
 		return access.Allowance{}, err
 	}
 	defer done()
-	if l.doubt.Load() {
-		if _, err := l.Sync(ctx); err != nil {
-			return access.Allowance{}, err
-		}
+	if _, err := l.Sync(ctx); err != nil {
+		return access.Allowance{}, err
 	}
 	for _, a := range l.Allowances() {
 		if a.Delivery == delivery {
@@ -176,9 +174,6 @@ func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecor
 	dir := a.At.Format("allowances/2006/01/02/") + a.ID
 	f := File{Path: fmt.Sprintf("%s/%04d-%s.yaml", dir, have+1, r.Event), Data: data, Message: allowanceMessage(a, r), Time: r.At}
 	if _, err := l.store.Append(ctx, dir, have, []File{f}); err != nil {
-		if !errors.Is(err, ErrConflict) {
-			l.doubt.Store(true)
-		}
 		return fmt.Errorf("write the log: %w", err)
 	}
 	_, _, err = l.takeAllowance(a.ID, f)

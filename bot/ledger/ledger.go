@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"countersign/bot/access"
@@ -66,10 +65,6 @@ type Ledger struct {
 	scanned    string          // commit up to which everything was read
 
 	syncing sync.Mutex // one Sync at a time
-
-	// doubt is set while a write has failed in a way that leaves open whether
-	// it was made. Nothing is filed before that was read.
-	doubt atomic.Bool
 }
 
 type item struct {
@@ -99,7 +94,6 @@ var eventPath = regexp.MustCompile(`^requests/\d{4}/\d{2}/\d{2}/([0-9A-Z]{26})/(
 func (l *Ledger) Sync(ctx context.Context) ([]string, error) {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
-	doubted := l.doubt.Swap(false)
 	l.mu.RLock()
 	after := l.scanned
 	l.mu.RUnlock()
@@ -112,9 +106,6 @@ func (l *Ledger) Sync(ctx context.Context) ([]string, error) {
 		return err
 	})
 	if err != nil {
-		if doubted {
-			l.doubt.Store(true)
-		}
 		return changed, fmt.Errorf("read the log: %w", err)
 	}
 	l.mu.Lock()
@@ -241,10 +232,10 @@ func (l *Ledger) File(ctx context.Context, id, delivery string, decide func(acce
 		return access.Request{}, err
 	}
 	defer end()
-	if l.doubt.Load() {
-		if _, err := l.Sync(ctx); err != nil {
-			return access.Request{}, err
-		}
+	// Another bot may have filed the same delivery, or an earlier try of ours
+	// that seemed to fail.
+	if _, err := l.Sync(ctx); err != nil {
+		return access.Request{}, err
 	}
 	l.mu.RLock()
 	filed, done := l.filings[delivery]
@@ -299,9 +290,6 @@ func (l *Ledger) append(ctx context.Context, r access.Request, events []access.E
 	}
 	commits, err := l.store.Append(ctx, dir, r.Seq, files)
 	if err != nil {
-		if !errors.Is(err, ErrConflict) {
-			l.doubt.Store(true)
-		}
 		return r, fmt.Errorf("write the log: %w", err)
 	}
 	l.mu.Lock()
