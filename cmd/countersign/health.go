@@ -38,7 +38,7 @@ func (v *service) ready(ctx context.Context) error {
 	if err := v.app.Ready(); err != nil {
 		return fmt.Errorf("slack: %w", err)
 	}
-	if _, err := v.store.Sync(ctx); err != nil {
+	if _, err := v.ledger.Sync(ctx); err != nil { // reads, and folds what is new
 		return fmt.Errorf("log: %w", err)
 	}
 	if v.rules.Current() == nil {

@@ -74,7 +74,8 @@ type verification struct {
 	rules    map[string]*access.Rules
 	requests map[string]access.Request
 	allowed  map[string]access.Allowance
-	broken   map[string]bool // requests of which an event does not fold: what follows cannot be judged
+	events   map[string]string // event id -> file
+	broken   map[string]bool   // requests of which an event does not fold: what follows cannot be judged
 	source   *gitstore.Repo
 }
 
@@ -122,7 +123,7 @@ func (v *verification) run(ctx context.Context) error {
 		}
 		v.heads = append(v.heads, head)
 	}
-	v.allowed = map[string]access.Allowance{}
+	v.allowed, v.events = map[string]access.Allowance{}, map[string]string{}
 	v.rules, v.requests, v.broken = map[string]*access.Rules{}, map[string]access.Request{}, map[string]bool{}
 	v.result.Problems = []problem{}
 	report, problems, err := gitstore.Verify(ctx, repo, v.ref, keys, func(e gitstore.Entry, _ gitstore.CommitInfo) error {
@@ -171,8 +172,13 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 	}
 	e, err := ledger.Read(ledger.File{Path: x.Path, Data: x.Data})
 	if errors.Is(err, ledger.ErrNoEvent) {
+		v.found(x.Commit, x.Path, "is no event of a request: nothing else belongs in the log")
 		return
 	}
+	if was := v.events[e.ID]; err == nil && was != "" {
+		v.found(x.Commit, x.Path, "has the event id of %s", was)
+	}
+	v.events[e.ID] = x.Path
 	of := path.Base(path.Dir(x.Path))
 	if v.broken[of] {
 		return
@@ -278,6 +284,9 @@ const grace = 10 * time.Minute
 
 func (v *verification) overdue(end time.Time) {
 	for _, r := range v.requests {
+		if at := r.Expires(); r.End != nil && r.Grant != nil && r.End.Kept == "" && !at.IsZero() && r.End.At.After(at.Add(grace)) {
+			v.found("", "", "request %s was to end at %s and ended at %s", r.ID, at.Format(time.RFC3339), r.End.At.Format(time.RFC3339))
+		}
 		if at := r.Expires(); !r.Status.Ended() && !at.IsZero() && end.After(at.Add(grace)) {
 			v.found("", "", "request %s was to end at %s and has not by %s", r.ID, at.Format(time.RFC3339), end.UTC().Format(time.RFC3339))
 		}

@@ -146,6 +146,29 @@ func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
 		v.replaced = v.ledger.Config()
 	}
 	v.keepConfig()
+	return v.checkKey(ctx, repo)
+}
+
+// checkKey refuses to write with a key that auditors would not accept: the log
+// keeps every commit for ever, also one that can never be verified.
+func (v *service) checkKey(ctx context.Context, repo *gitstore.Repo) error {
+	data, err := repo.ReadFile(ctx, v.rules.Current().Commit, "allowed_signers")
+	if errors.Is(err, gitstore.ErrNotFound) {
+		v.log.Warn("there is no allowed_signers beside the configuration: nobody can verify the log", "add", strings.TrimSpace(v.signer.AllowedSignersLine(botIdentity.Email)))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	keys, err := gitstore.ParseAllowedSigners(data)
+	if err != nil {
+		return fmt.Errorf("allowed_signers: %w", err)
+	}
+	now := gitstore.CommitInfo{Signer: v.signer.Fingerprint(), SignatureValid: true, Committer: botIdentity, CommittedAt: time.Now()}
+	if keys.Check(now) != nil {
+		return fmt.Errorf("the signing key in %s is not among the allowed_signers of the configuration, so nobody could verify what it signs. Use the key that is listed, or add this line on %s:\n%s",
+			v.keyFile, v.configBranch, strings.TrimSpace(v.signer.AllowedSignersLine(botIdentity.Email)))
+	}
 	return nil
 }
 
