@@ -74,11 +74,11 @@ func MakeAllowance(f Facts, a Allow) (Allowance, error) {
 	case !to.After(from):
 		return Allowance{}, refuse(BadWindow, "The window ends before it begins.")
 	case to.Sub(now) > MaxWindow:
-		return Allowance{}, refuse(BadWindow, "A pre-approval reaches at most %s ahead.", FormatDuration(MaxWindow))
+		return Allowance{}, refuse(BadWindow, "A pre-approval reaches at most %s ahead.", Spell(MaxWindow))
 	case a.Duration < time.Second:
 		return Allowance{}, refuse(BadDuration, "Say for how long each access may last, for example 30m or 4h.")
 	case a.Duration > x.limit:
-		return Allowance{}, refuse(TooLong, "%s can be given for at most %s.", res.ID, FormatDuration(x.limit))
+		return Allowance{}, refuse(TooLong, "%s can be given for at most %s.", res.ID, Spell(x.limit))
 	}
 	return Allowance{
 		Seq: 1, By: f.Actor.Person, For: a.For.Person, Resource: res.ID, Target: res.Target,

@@ -174,7 +174,7 @@ func (a Approve) decide(f Facts, r Request) ([]Event, error) {
 	case a.For < time.Second:
 		return nil, refuse(BadDuration, "A duration is positive, for example 30m, 4h or 2d.")
 	case a.For > limit:
-		return nil, refuse(TooLong, "%s can be given for at most %s; choose a shorter expiry.", r.Resource, FormatDuration(limit))
+		return nil, refuse(TooLong, "%s can be given for at most %s; choose a shorter expiry.", r.Resource, Spell(limit))
 	}
 	ballot := Ballot{By: f.Actor.Person, At: f.Now, For: a.For, Duties: f.Duties}
 	today, then, err := f.rulings(r)

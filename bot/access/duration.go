@@ -68,3 +68,30 @@ func FormatDuration(d time.Duration) string {
 	}
 	return b.String()
 }
+
+// Spell writes a duration in words, as people say it: 30 days, 2 weeks, 1 hour
+// 30 minutes. Zero is the empty string.
+func Spell(d time.Duration) string {
+	const day, week = 24 * time.Hour, 7 * 24 * time.Hour
+	if d >= week && d%week == 0 {
+		return number(int(d/week), "week")
+	}
+	var parts []string
+	for _, u := range []struct {
+		name string
+		unit time.Duration
+	}{{"day", day}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		if n := d / u.unit; n > 0 {
+			parts = append(parts, number(int(n), u.name))
+			d -= n * u.unit
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func number(n int, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}

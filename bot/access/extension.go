@@ -119,7 +119,7 @@ func (a Extend) decide(f Facts, r Request) ([]Event, error) {
 	case r.Status != Live || r.Ending != nil || !f.Now.Before(r.Expires()):
 		return nil, refuse(NotLive, "Only a live access can be extended. Ask anew with `/access request`.")
 	case r.Extension != nil:
-		return nil, refuse(AlreadyDecided, "An extension by %s already waits for its decision.", FormatDuration(r.Extension.Duration))
+		return nil, refuse(AlreadyDecided, "An extension by %s already waits for its decision.", Spell(r.Extension.Duration))
 	case a.By < time.Second:
 		return nil, refuse(BadDuration, "Say by how long, for example 30m, 4h or 2d.")
 	}
@@ -194,7 +194,7 @@ func (f Facts) roomFor(r Request, d time.Duration) error {
 		return err
 	}
 	if r.Expires().Add(d).After(f.Now.Add(limit)) {
-		return refuse(TooLong, "%s can be given for at most %s from now; extended by %s it would end later than that.", r.Resource, FormatDuration(limit), FormatDuration(d))
+		return refuse(TooLong, "%s can be given for at most %s from now; extended by %s it would end later than that.", r.Resource, Spell(limit), Spell(d))
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (x ruling) demands(resource string, d time.Duration, reason, ticket string)
 	case d < 0 || d > 0 && d < time.Second:
 		return refuse(BadDuration, "A duration is positive, for example 30m, 4h or 2d.")
 	case d > x.limit:
-		return refuse(TooLong, "%s can be given for at most %s; you asked for %s.", resource, FormatDuration(x.limit), FormatDuration(d))
+		return refuse(TooLong, "%s can be given for at most %s; you asked for %s.", resource, Spell(x.limit), Spell(d))
 	case d == 0 && x.terms.RequireDuration:
 		return refuse(NeedsDuration, "Say for how long, for example 30m, 4h or 2d.")
 	case reason == "" && x.terms.RequireReason:

@@ -51,7 +51,7 @@ func TestIncompleteCommandOpensTheFormPrefilled(t *testing.T) {
 	alice := s.slack.As("alice")
 	for _, c := range []struct{ field, value, problem, text string }{
 		{"duration", "soon", "duration", "Write a duration"},
-		{"duration", "9h", "duration", "at most 8h"},
+		{"duration", "9h", "duration", "at most 8 hours"},
 		{"ticket", "nope", "ticket", "must match [A-Z]+-[0-9]+"},
 		{"for", "U0GUS", "for", "guests of this workspace"},
 	} {

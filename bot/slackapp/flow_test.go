@@ -155,7 +155,7 @@ func TestExtension(t *testing.T) {
 		}
 		return problems
 	}
-	for by, want := range map[string]string{"soon": "Write a duration", "9h": "at most 8h"} {
+	for by, want := range map[string]string{"soon": "Write a duration", "9h": "at most 8 hours"} {
 		if got := extend(by)["duration"]; !strings.Contains(got, want) {
 			t.Errorf("extended by %q: got %q, want %q", by, got, want)
 		}

@@ -314,7 +314,7 @@ func TestDemandedByAPolicy(t *testing.T) {
 		t.Errorf("the form is %s", text)
 	}
 	problems, err := s.slack.As("alice").Submit(v.ID(), map[string]map[string]any{"duration": {"duration": "5h"}, "reason": {"reason": "why"}, "ticket": {"ticket": "OPS-1"}})
-	if err != nil || !strings.Contains(problems["duration"], "at most 4h") {
+	if err != nil || !strings.Contains(problems["duration"], "at most 4 hours") {
 		t.Errorf("problems %q, %v", problems, err)
 	}
 	if r, _ := s.filed("alice", "github/payments-admins 1h see OPS-7"); r.Ticket != "OPS-7" {

@@ -86,23 +86,7 @@ func date(t time.Time) string {
 }
 
 // spell writes a duration in words: "1 hour", "30 days", "1 hour 30 minutes".
-func spell(d time.Duration) string {
-	const day, week = 24 * time.Hour, 7 * 24 * time.Hour
-	if d >= week && d%week == 0 {
-		return count(int(d/week), "week")
-	}
-	var parts []string
-	for _, u := range []struct {
-		name string
-		unit time.Duration
-	}{{"day", day}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
-		if n := d / u.unit; n > 0 {
-			parts = append(parts, count(int(n), u.name))
-			d -= n * u.unit
-		}
-	}
-	return strings.Join(parts, " ")
-}
+func spell(d time.Duration) string { return access.Spell(d) }
 
 func count(n int, unit string) string {
 	if n == 1 {

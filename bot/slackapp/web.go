@@ -64,7 +64,7 @@ func newWeb(cfg Config, stats *counters) *web {
 	client := *cfg.HTTPClient
 	// A redirect would carry the token in the body to another host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	t := &throttled{client: &client, stats: stats, opens: newBucket(4, 3*time.Second), updates: newBucket(25, time.Second)}
+	t := &throttled{client: &client, stats: stats, opens: newBucket(4, 3*time.Second), updates: newBucket(100, 100*time.Millisecond)}
 	options := []slack.Option{slack.OptionAPIURL(cfg.APIURL), slack.OptionHTTPClient(t)}
 	// Retried is 429 and nothing else: after a cut connection the message may be there.
 	patient := append(options[:2:2], slack.OptionRetry(2))
