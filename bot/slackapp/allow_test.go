@@ -39,3 +39,18 @@ func TestParseAllow(t *testing.T) {
 		}
 	}
 }
+
+// TestTyped: a command's text reads as its author typed it, and no tag survives
+// that Slack did not make.
+func TestTyped(t *testing.T) {
+	for in, want := range map[string]string{
+		"as agreed with <@U0DAN|dan> in <#C0GENERAL|general>": "as agreed with @dan in #general",
+		"a &lt;b&gt; &amp; c": "a <b> & c",
+		"&lt;@U0DAN|dan&gt;":  "<@U0DAN|dan>", // typed so: text, and escaped again where it is shown
+		"<!channel>":          "<!channel>",
+	} {
+		if got := typed(in); got != want {
+			t.Errorf("typed(%q) = %q, want %q", in, got, want)
+		}
+	}
+}

@@ -116,7 +116,7 @@ func parseRequest(text string) wish {
 			w.duration, text = word, rest
 		}
 	}
-	w.reason = unescape(text)
+	w.reason = typed(text)
 	return w
 }
 
@@ -211,7 +211,7 @@ func (a *App) commandAct(ctx context.Context, c slash, actor access.Actor, verb,
 	case "escalate":
 		do, done = access.Escalate{Request: r.ID}, done+"is escalated: the people on call are paged."
 	case "revoke":
-		do, done = access.Revoke{Request: r.ID, Reason: unescape(rest)}, done+"is being revoked."
+		do, done = access.Revoke{Request: r.ID, Reason: typed(rest)}, done+"is being revoked."
 	case "extend":
 		long, reason := cut(rest)
 		by, err := access.ParseDuration(long)
@@ -219,7 +219,7 @@ func (a *App) commandAct(ctx context.Context, c slash, actor access.Actor, verb,
 			a.tell(ctx, c.reply(), say("Say by how long: `/access extend "+r.ID+" 1h [reason…]`."))
 			return
 		}
-		do, done = access.Extend{Request: r.ID, By: by, Reason: unescape(reason)}, "Asked: "+spell(by)+" more for "+code(r.ID)+"."
+		do, done = access.Extend{Request: r.ID, By: by, Reason: typed(reason)}, "Asked: "+spell(by)+" more for "+code(r.ID)+"."
 	}
 	if _, ok := a.perform(ctx, access.Command{ID: c.id(), Actor: actor, Do: do}, c.reply()); ok {
 		a.tell(ctx, c.reply(), say(done))

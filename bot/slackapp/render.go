@@ -61,7 +61,7 @@ func facts(r access.Request) slack.Block {
 		mrkdwn("*Asked for*\n" + long),
 	}
 	if r.Ticket != "" {
-		fields = append(fields, plain("Ticket\n"+clip(r.Ticket, 200)))
+		fields = append(fields, mrkdwn("*Ticket*\n"+inert(r.Ticket, 200)))
 	}
 	return slack.NewSectionBlock(nil, fields, nil)
 }

@@ -2,6 +2,7 @@ package slackapp
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -14,6 +15,12 @@ import (
 func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
 }
+
+// tagged is how Slack sends the names that somebody typed in a command.
+var tagged = regexp.MustCompile(`<([@#])[A-Z0-9]+\|([^<>|]*)>`)
+
+// typed is a text of a command as its author typed it: @name, not <@U012|name>.
+func typed(s string) string { return unescape(tagged.ReplaceAllString(s, "$1$2")) }
 
 // unescape undoes, once, what Slack did to the text that somebody typed.
 func unescape(s string) string {

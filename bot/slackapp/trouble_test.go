@@ -320,8 +320,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 // TestDisconnects: sockets come and go; nothing that people do is lost.
 func TestDisconnects(t *testing.T) {
 	s := start(t, func(c *slacksim.Config, _ *book) {
-		c.Chaos.DisconnectEvery = 300 * time.Millisecond
-		c.Timing.Warning = 200 * time.Millisecond
+		c.Chaos.DisconnectEvery = 1500 * time.Millisecond
+		c.Timing.Warning = 1200 * time.Millisecond // ten seconds in truth
 	})
 	for i := range 12 {
 		s.eventually("a socket", func() bool { return s.app.Stats().Sockets > 0 })
@@ -329,10 +329,13 @@ func TestDisconnects(t *testing.T) {
 		if notice, err := s.slack.As("alice").Command(channel, "/access request db/orders 1h why"); err != nil {
 			t.Logf("command %d: %s %v", i, notice, err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		for end := time.Now().Add(3 * time.Second); len(s.book.Requests()) == before && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
 		if len(s.book.Requests()) == before {
 			t.Logf("command %d was not filed", i)
 		}
+		time.Sleep(400 * time.Millisecond)
 	}
 	if n := len(s.book.Requests()); n < 11 {
 		t.Errorf("%d of 12 requests were filed", n)
