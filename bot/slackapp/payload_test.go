@@ -78,7 +78,7 @@ func TestParseRequest(t *testing.T) {
 		"db/x for <@U1|al> 2h why":            {"db/x", "U1", "2h", "why"},
 		"db/x for <@W1> why":                  {"db/x", "W1", "", "why"},
 		"db/x FOR <@U1> 1d":                   {"db/x", "U1", "1d"},
-		"db/x for <#C1|general>":              {"db/x", "", "", "for <#C1|general>"},
+		"db/x for <#C1|general>":              {"db/x", "", "", "for #general"},
 		"db/x for alice 2h":                   {"db/x", "", "", "for alice 2h"},
 		"db/x 2 hours":                        {"db/x", "", "", "2 hours"},
 		"db/x a &amp; b &lt;c&gt; &amp;lt;":   {"db/x", "", "", "a & b <c> &lt;"},
