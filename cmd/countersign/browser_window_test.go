@@ -211,12 +211,13 @@ const pressable = `async (selector, words) => {
   window.clicked = false;
   window.clicks?.abort();
   window.clicks = new AbortController();
-  addEventListener('click', (event) => { window.clicked = e.contains(event.target); }, {capture: true, signal: window.clicks.signal});
+  addEventListener('click', (event) => { window.clicked = e.contains(event.target) || !!event.target.closest?.(selector); }, {capture: true, signal: window.clicks.signal});
   return {x, y, why: ''};
 }`
 
 // click presses the mouse on the first element that shows and has these texts,
-// and again if the element had moved away before the press arrived.
+// and again if the element had moved away before the press arrived. One that the
+// page drew anew in between is the same to a person.
 func (w *window) click(selector string, words ...string) {
 	w.t.Helper()
 	until(w.t, fmt.Sprintf("%s presses %s with %q", w.name, selector, words), func() error {
