@@ -20,7 +20,6 @@ import (
 // TestBrowserNarrow is the page on a telephone, in the dark: everything is within
 // reach, and nothing runs out of the window to the side.
 func TestBrowserNarrow(t *testing.T) {
-	t.Parallel()
 	s := startDemo(t, chrome(t, true))
 	w := s.open(alice, "c/"+accessChannel, 420, 800)
 	if got := script[string](w, "() => getComputedStyle(document.body).backgroundColor"); got == "rgb(255, 255, 255)" {
@@ -103,10 +102,8 @@ const axeVersion = "4.14.1"
 // TestBrowserAccessible lets axe-core look for what keeps people out. It comes
 // from the npm registry; without npm or network the test is skipped.
 func TestBrowserAccessible(t *testing.T) {
-	t.Parallel()
 	for _, scheme := range []string{"light", "dark"} {
 		t.Run(scheme, func(t *testing.T) {
-			t.Parallel()
 			browser := chrome(t, scheme == "dark")
 			axe := axeCore(t)
 			s := startDemo(t, browser)
