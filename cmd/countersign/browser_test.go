@@ -350,11 +350,18 @@ func (w *window) tab(selector string) {
 	w.t.Fatalf("the Tab key does not lead to %s; the focus is on %s", selector, script[string](w, "() => document.activeElement.outerHTML.slice(0, 300)"))
 }
 
+// completion is what the composer offers for what was typed so far.
+const completion = "[data-testid^=complete-]"
+
 func byKeyboard(t *testing.T, s *stage) {
 	w := s.open(alice, "c/"+accessChannel, 1280, 860)
 	w.sees(composer, "")
 	w.tab(composer)
-	w.keys("/acc" + kb.Enter + "req" + kb.Tab + kb.Enter)
+	w.keys("/acc")
+	w.sees(completion, "/access")
+	w.keys(kb.Enter + "req")
+	w.sees(completion, "request")
+	w.keys(kb.Tab + kb.Enter)
 	w.sees(modal, "Request access")
 	w.tab(control(modal, "resource"))
 	w.keys("pay")
