@@ -333,7 +333,7 @@ func (s *stage) run() {
 
 func (s *stage) eventually(what string, ok func() bool) {
 	s.Helper()
-	for end := time.Now().Add(8 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.Fatalf("waited in vain for %s", what)
 		}

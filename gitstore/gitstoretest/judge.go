@@ -49,8 +49,10 @@ func Fsck(t testing.TB, dir string) {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
 	out, err := cmd.CombinedOutput()
-	// An unborn main is no fault of anybody's.
-	out = bytes.TrimSpace(bytes.ReplaceAll(out, []byte("notice: HEAD points to an unborn branch (main)"), nil))
+	// That main is unborn, or that no branch is there yet, is no fault of anybody's.
+	for _, notice := range []string{"notice: HEAD points to an unborn branch (main)", "notice: No default references"} {
+		out = bytes.TrimSpace(bytes.ReplaceAll(out, []byte(notice), nil))
+	}
 	if err != nil || len(out) > 0 {
 		t.Errorf("git fsck: %v: %s", err, out)
 	}
