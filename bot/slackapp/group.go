@@ -56,11 +56,12 @@ func (g *group) known() bool {
 	return g.done
 }
 
-// owns reports whether an event is about this group.
+// owns reports whether an event is about this group, or may be: while the group
+// is being looked up, an event about it is known to nobody yet, and must not be lost.
 func (g *group) owns(id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return id != "" && id == g.id
+	return id != "" && (id == g.id || !g.done)
 }
 
 // sync brings the group in step with the reviewers. Whatever Slack refuses, the
