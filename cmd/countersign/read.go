@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"countersign/bot/ledger"
 	"countersign/bot/report"
@@ -45,7 +46,7 @@ bytes on any machine.`)
 
 // writeFile writes a whole file or leaves the old one as it was.
 func writeFile(name string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(dirOf(name), ".countersign-*")
+	f, err := os.CreateTemp(filepath.Dir(name), ".countersign-*")
 	if err != nil {
 		return err
 	}

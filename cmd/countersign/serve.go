@@ -27,7 +27,7 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 	fs.DurationVar(&s.poll, "poll", 30*time.Second, "how often the config branch is looked at")
 	fs.StringVar(&s.accept, "accept-config", "", "accept the `COMMIT` at the head of the config branch although it does not build on the last one used")
 	listen := fs.String("listen", "127.0.0.1:8080", "the `ADDRESS` of /healthz, /readyz and /metrics")
-	fs.String("exec-dir", "", "the `DIR` of the programs that exec resources may run (default: none)")
+	fs.String("exec-dir", "", "the `DIR` of the programs that exec resources may run; this version has no exec provider yet")
 	if err := parse(fs, args); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +17,6 @@ import (
 	"countersign/config"
 	"countersign/gitstore"
 )
-
-func dirOf(name string) string { return filepath.Dir(name) }
 
 // verifyCommand checks a clone of the log.
 func verifyCommand(ctx context.Context, args []string, c console) error {
