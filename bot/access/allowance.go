@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -24,14 +25,79 @@ type Allowance struct {
 
 	Withdrawn   time.Time // zero while it stands
 	WithdrawnBy Person
+
+	Reminded []EndReminder // who was told that it ends, in that order
+}
+
+// An EndReminder is a direct message that told somebody when an allowance ends.
+type EndReminder struct {
+	To          Person // who made the allowance or who gets it, as they stand in it
+	Channel, TS string // the message in Slack
+	At          time.Time
 }
 
 // MaxWindow is the longest window of an allowance.
 const MaxWindow = 30 * 24 * time.Hour
 
+// maxLead is how long before its end people are told of an allowance that
+// ends: time enough to find an approver for the next one.
+const maxLead = 24 * time.Hour
+
 // Stands reports whether an allowance can be used at a time.
 func (a Allowance) Stands(now time.Time) bool {
 	return a.Withdrawn.IsZero() && !now.Before(a.From) && now.Before(a.To)
+}
+
+// RemindAt is when people are told that the allowance ends: a day before, or a
+// quarter of its window where that is shorter.
+func (a Allowance) RemindAt() time.Time {
+	return a.To.Add(-min(maxLead, a.To.Sub(a.From)/4))
+}
+
+// Unreminded are those who are to be told now that the allowance ends: who made
+// it and who gets it, each once. What is withdrawn or over nobody is told of.
+func (a Allowance) Unreminded(now time.Time) []Person {
+	if at := a.NextReminder(); at.IsZero() || now.Before(at) || !now.Before(a.To) {
+		return nil
+	}
+	return a.untold()
+}
+
+// NextReminder is when [Allowance.Unreminded] names somebody, or has begun to;
+// zero if it never will.
+func (a Allowance) NextReminder() time.Time {
+	if !a.Withdrawn.IsZero() || len(a.untold()) == 0 {
+		return time.Time{}
+	}
+	return a.RemindAt()
+}
+
+// untold are the people in the allowance whom no reminder has reached.
+func (a Allowance) untold() []Person {
+	var out []Person
+	for _, p := range []Person{a.By, a.For} {
+		told := slices.ContainsFunc(a.Reminded, func(r EndReminder) bool { return r.To.Slack == p.Slack })
+		if p.Slack != "" && !told && !slices.ContainsFunc(out, func(o Person) bool { return o.Slack == p.Slack }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Remind adds a reminder that was sent. It says why one cannot stand in the
+// log: of whom it tells, twice, of nothing that was sent, or after the
+// withdrawal. An early one harms nobody.
+func (a Allowance) Remind(r EndReminder) (Allowance, error) {
+	switch {
+	case a.Seq == 0 || !a.Withdrawn.IsZero():
+		return a, errors.New("a reminder of an allowance that does not stand")
+	case !slices.Contains(a.untold(), r.To):
+		return a, errors.New("a reminder goes once to who made the allowance, and once to who gets it")
+	case r.Channel == "" || r.TS == "":
+		return a, errors.New("a reminder names the message that was sent")
+	}
+	a.Reminded = append(slices.Clip(a.Reminded), r)
+	return a, nil
 }
 
 // Allow is the wish to make an allowance.

@@ -102,3 +102,87 @@ func TestAllowanceVotes(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreminded: a day before its end, or a quarter of the window if that is
+// shorter, each of the two is owed a reminder, once, and only while it stands.
+func TestUnreminded(t *testing.T) {
+	const day = 24 * time.Hour
+	told := func(people ...access.Person) []access.EndReminder {
+		var out []access.EndReminder
+		for _, p := range people {
+			out = append(out, access.EndReminder{To: p, Channel: "D1", TS: "1.000100", At: t0})
+		}
+		return out
+	}
+	both := []access.Person{bob, erin}
+	for name, c := range map[string]struct {
+		window time.Duration
+		change func(*access.Allowance)
+		at     time.Duration // after its beginning
+		want   []access.Person
+		next   time.Duration // after its beginning; zero: never
+	}{
+		"long, too early":       {10 * day, nil, 9*day - time.Second, nil, 9 * day},
+		"long, in time":         {10 * day, nil, 9 * day, both, 9 * day},
+		"four days":             {4 * day, nil, 3 * day, both, 3 * day},
+		"short, too early":      {2 * day, nil, 36*time.Hour - time.Second, nil, 36 * time.Hour},
+		"short, in time":        {2 * day, nil, 36 * time.Hour, both, 36 * time.Hour},
+		"seconds":               {4 * time.Second, nil, 3 * time.Second, both, 3 * time.Second},
+		"before it begins":      {4 * day, nil, -day, nil, 3 * day},
+		"the last moment":       {4 * day, nil, 4*day - time.Nanosecond, both, 3 * day},
+		"over":                  {4 * day, nil, 4 * day, nil, 3 * day},
+		"withdrawn":             {4 * day, func(a *access.Allowance) { a.Withdrawn = t0 }, 3 * day, nil, 0},
+		"its maker was told":    {4 * day, func(a *access.Allowance) { a.Reminded = told(bob) }, 3 * day, []access.Person{erin}, 3 * day},
+		"who gets it was told":  {4 * day, func(a *access.Allowance) { a.Reminded = told(erin) }, 3 * day, []access.Person{bob}, 3 * day},
+		"both were told":        {4 * day, func(a *access.Allowance) { a.Reminded = told(bob, erin) }, 3 * day, nil, 0},
+		"one account of both":   {4 * day, func(a *access.Allowance) { a.For = bob }, 3 * day, []access.Person{bob}, 3 * day},
+		"nobody has an account": {4 * day, func(a *access.Allowance) { a.For.Slack, a.By.Slack = "", "" }, 3 * day, nil, 0},
+	} {
+		a, code := allow(t, policies(anyone("p", group("sre"))), bob, erin, t0, t0.Add(c.window), time.Hour)
+		if code != "ok" {
+			t.Fatalf("%s: %s", name, code)
+		}
+		if c.change != nil {
+			c.change(&a)
+		}
+		if diff := cmp.Diff(c.want, a.Unreminded(t0.Add(c.at))); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		want := time.Time{}
+		if c.next != 0 {
+			want = t0.Add(c.next)
+		}
+		if got := a.NextReminder(); !got.Equal(want) {
+			t.Errorf("%s: next at %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestReminderIsWellFormed: what cannot be a reminder is no part of the log.
+func TestReminderIsWellFormed(t *testing.T) {
+	a, _ := allow(t, policies(anyone("p", group("sre"))), bob, erin, t0, t0.Add(time.Hour), time.Hour)
+	good := access.EndReminder{To: erin, Channel: "D1", TS: "1.000100", At: t0}
+	once, err := a.Remind(good)
+	if err != nil {
+		t.Fatalf("an early one: %v", err)
+	}
+	withdrawn := a
+	withdrawn.Withdrawn = t0
+	for name, c := range map[string]struct {
+		a access.Allowance
+		r access.EndReminder
+	}{
+		"twice":                {once, good},
+		"somebody else":        {a, access.EndReminder{To: carol, Channel: "D1", TS: "1.000100"}},
+		"nobody":               {a, access.EndReminder{Channel: "D1", TS: "1.000100"}},
+		"nowhere":              {a, access.EndReminder{To: erin, TS: "1.000100"}},
+		"no message":           {a, access.EndReminder{To: erin, Channel: "D1"}},
+		"withdrawn":            {withdrawn, good},
+		"there is none":        {access.Allowance{}, good},
+		"another of the names": {a, access.EndReminder{To: access.Person{Email: carol.Email, Slack: erin.Slack}, Channel: "D1", TS: "1.000100"}},
+	} {
+		if _, err := c.a.Remind(c.r); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}

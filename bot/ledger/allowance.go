@@ -17,8 +17,9 @@ import (
 )
 
 // allowancePath is where pre-approvals live. Their files are written by the
-// same rules as those of requests: `approved` makes one, `revoked` withdraws it.
-var allowancePath = regexp.MustCompile(`^allowances/\d{4}/\d{2}/\d{2}/([0-9A-Z]{26})/(\d{4,})-(approved|revoked)\.yaml$`)
+// same rules as those of requests: `approved` makes one, `reminded` says who was
+// told that it ends, `revoked` withdraws it.
+var allowancePath = regexp.MustCompile(`^allowances/\d{4}/\d{2}/\d{2}/([0-9A-Z]{26})/(\d{4,})-(approved|reminded|revoked)\.yaml$`)
 
 // allowanceRecord is the stored form of a pre-approval's events. What holds for
 // [record] holds here.
@@ -38,6 +39,10 @@ type allowanceRecord struct {
 	To        time.Time `yaml:"to,omitempty"`
 	Duration  length    `yaml:"duration,omitempty"`
 	Target    *target   `yaml:"target,omitempty"`
+
+	Recipient *person `yaml:"recipient,omitempty"`
+	Channel   string  `yaml:"channel,omitempty"`
+	TS        string  `yaml:"ts,omitempty"`
 }
 
 func encodeAllowance(r allowanceRecord) ([]byte, error) {
@@ -85,9 +90,12 @@ func FoldAllowance(before access.Allowance, f File) (access.Allowance, error) {
 	if (r.Event == "approved") != (before.Seq == 0) || !before.Withdrawn.IsZero() {
 		return before, fmt.Errorf("%s cannot happen to this allowance", r.Event)
 	}
-	if r.Event == "revoked" {
+	switch r.Event {
+	case "revoked":
 		before.Seq, before.Withdrawn, before.WithdrawnBy = n, r.At.UTC(), access.Person(r.By)
 		return before, nil
+	case "reminded":
+		return remind(before, r)
 	}
 	if r.Principal == nil || r.Resource == "" || r.Target == nil {
 		return before, errors.New("an allowance names a person and a resource")
@@ -97,6 +105,17 @@ func FoldAllowance(before access.Allowance, f File) (access.Allowance, error) {
 		Resource: r.Resource, Target: r.Target.value(), From: r.From.UTC(), To: r.To.UTC(), Duration: time.Duration(r.Duration),
 		At: r.At.UTC(), Config: r.ConfigCommit,
 	}, nil
+}
+
+func remind(before access.Allowance, r allowanceRecord) (access.Allowance, error) {
+	if r.Recipient == nil {
+		return before, errors.New("a reminder names whom it went to")
+	}
+	a, err := before.Remind(access.EndReminder{To: access.Person(*r.Recipient), Channel: r.Channel, TS: r.TS, At: r.At.UTC()})
+	if err == nil {
+		a.Seq++
+	}
+	return a, err
 }
 
 // AllowancePath reports whether a file of the log belongs to a pre-approval,
@@ -140,31 +159,74 @@ func (l *Ledger) Allow(ctx context.Context, id, delivery string, decide func() (
 // Withdraw ends a pre-approval. decide is asked on its present state; what was
 // withdrawn by the same delivery before is not withdrawn again.
 func (l *Ledger) Withdraw(ctx context.Context, id, delivery string, by access.Person, config string, now time.Time, decide func(access.Allowance) error) error {
+	return l.change(ctx, id, func(a access.Allowance) (*allowanceRecord, error) {
+		if err := decide(a); err != nil {
+			return nil, err
+		}
+		return &allowanceRecord{EventID: delivery, Event: "revoked", At: after(a, now), By: person(by), ConfigCommit: config}, nil
+	})
+}
+
+// Remind records that somebody was told of a pre-approval that ends. Nothing is
+// recorded where that stands in the log already, or where the pre-approval was
+// withdrawn while the message was under way.
+func (l *Ledger) Remind(ctx context.Context, id, delivery, config string, r access.EndReminder) error {
+	return l.change(ctx, id, func(a access.Allowance) (*allowanceRecord, error) {
+		told := slices.ContainsFunc(a.Reminded, func(was access.EndReminder) bool { return was.To == r.To })
+		if told || !a.Withdrawn.IsZero() {
+			return nil, nil
+		}
+		return &allowanceRecord{
+			EventID: delivery, Event: "reminded", At: after(a, r.At), ConfigCommit: config,
+			Recipient: ptr(person(r.To)), Channel: r.Channel, TS: r.TS,
+		}, nil
+	})
+}
+
+// after is when the next event of a pre-approval happens: now, and never before
+// what has happened already.
+func after(a access.Allowance, now time.Time) time.Time {
+	at := now.UTC().Truncate(time.Second)
+	if at.Before(a.At) {
+		at = a.At
+	}
+	if n := len(a.Reminded); n > 0 && at.Before(a.Reminded[n-1].At) {
+		at = a.Reminded[n-1].At
+	}
+	return at
+}
+
+// change adds what decide makes of the present state of a pre-approval, if
+// anything, and decides again where somebody else was faster.
+func (l *Ledger) change(ctx context.Context, id string, decide func(access.Allowance) (*allowanceRecord, error)) error {
 	done, err := l.turns.lock(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if _, err := l.Sync(ctx); err != nil {
-		return err
+	for range tries {
+		if _, err := l.Sync(ctx); err != nil {
+			return err
+		}
+		l.mu.RLock()
+		a, ok := l.allowances[id]
+		l.mu.RUnlock()
+		if !ok {
+			return access.Refuse(access.NoSuchRequest, "There is no such pre-approval.")
+		}
+		r, err := decide(a)
+		if err != nil || r == nil {
+			return err
+		}
+		if err := l.write(ctx, a, *r, a.Seq); !errors.Is(err, ErrConflict) {
+			return err
+		}
 	}
-	l.mu.RLock()
-	a, ok := l.allowances[id]
-	l.mu.RUnlock()
-	if !ok {
-		return access.Refuse(access.NoSuchRequest, "There is no such pre-approval.")
-	}
-	if err := decide(a); err != nil {
-		return err
-	}
-	at := now.UTC().Truncate(time.Second)
-	if at.Before(a.At) {
-		at = a.At
-	}
-	return l.write(ctx, a, allowanceRecord{EventID: delivery, Event: "revoked", At: at, By: person(by), ConfigCommit: config}, a.Seq)
+	return fmt.Errorf("pre-approval %s: %w, %d times in a row", id, ErrConflict, tries)
 }
 
-// write makes one event of a pre-approval durable and folds it.
+// write makes one event of a pre-approval durable and folds it. What could not
+// be folded is never written: every later reader would call the log corrupt.
 func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecord, have int) error {
 	r.Version, r.Allowance, r.Rules = formatVersion, a.ID, access.Evaluator
 	data, err := encodeAllowance(r)
@@ -173,6 +235,13 @@ func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecor
 	}
 	dir := a.At.Format("allowances/2006/01/02/") + a.ID
 	f := File{Path: fmt.Sprintf("%s/%04d-%s.yaml", dir, have+1, r.Event), Data: data, Message: allowanceMessage(a, r), Time: r.At}
+	before := a
+	if have == 0 {
+		before = access.Allowance{}
+	}
+	if _, err := FoldAllowance(before, f); err != nil {
+		return fmt.Errorf("%s cannot be recorded: %w", f.Path, err)
+	}
 	if _, err := l.store.Append(ctx, dir, have, []File{f}); err != nil {
 		return fmt.Errorf("write the log: %w", err)
 	}
@@ -181,12 +250,15 @@ func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecor
 }
 
 func allowanceMessage(a access.Allowance, r allowanceRecord) string {
-	verb := "pre-approve"
-	if r.Event == "revoked" {
+	verb, who := "pre-approve", "by "+local(access.Person(r.By))
+	switch r.Event {
+	case "revoked":
 		verb = "withdraw pre-approval"
+	case "reminded":
+		verb, who = "remind of pre-approval", "told "+local(access.Person(*r.Recipient))
 	}
-	m := fmt.Sprintf("%s %s: %s → %s until %s (by %s)\n\nAllowance-Id: %s\nEvent: %s\n", verb, a.ID, local(a.For), resource(a.Resource),
-		a.To.Format("2006-01-02 15:04 MST"), local(access.Person(r.By)), a.ID, r.Event)
+	m := fmt.Sprintf("%s %s: %s → %s until %s (%s)\n\nAllowance-Id: %s\nEvent: %s\n", verb, a.ID, local(a.For), resource(a.Resource),
+		a.To.Format("2006-01-02 15:04 MST"), who, a.ID, r.Event)
 	for _, t := range [][2]string{{"Event-Id", r.EventID}, {"Config-Commit", r.ConfigCommit}} {
 		if plainID.MatchString(t[1]) {
 			m += t[0] + ": " + t[1] + "\n"

@@ -1,6 +1,11 @@
 package ledger_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +83,7 @@ func TestAllowanceFilesBelongTogether(t *testing.T) {
 		"gap":        func(f *ledger.File) { f.Path = strings.Replace(f.Path, "0001", "0002", 1) },
 		"other kind": func(f *ledger.File) { f.Path = strings.Replace(f.Path, "approved", "revoked", 1) },
 		"new key":    func(f *ledger.File) { f.Data = append(f.Data, "surprise: 1\n"...) },
+		"no maker":   func(f *ledger.File) { f.Path = strings.Replace(f.Path, "approved", "reminded", 1) },
 		"nobody":     func(f *ledger.File) { f.Data = []byte(strings.Replace(string(f.Data), "principal:", "to_whom:", 1)) },
 	} {
 		f := good
@@ -86,5 +92,138 @@ func TestAllowanceFilesBelongTogether(t *testing.T) {
 		if _, err := ledger.FoldAllowance(access.Allowance{}, f); err == nil {
 			t.Errorf("%s: taken", name)
 		}
+	}
+}
+
+// reminder is what somebody was told a day after the beginning.
+func reminder(to access.Person) access.EndReminder {
+	return access.EndReminder{To: to, Channel: "D0" + to.Slack, TS: "1795597200.000100", At: t0.Add(24 * time.Hour)}
+}
+
+func TestReminders(t *testing.T) {
+	store := &bottest.Store{}
+	l, other := open(t, store), open(t, store)
+	if _, err := l.Allow(t.Context(), allowanceID, "cmd:1", func() (access.Allowance, error) { return allowance(), nil }); err != nil {
+		t.Fatal(err)
+	}
+	remind := func(l *ledger.Ledger, to access.Person) {
+		t.Helper()
+		if err := l.Remind(t.Context(), allowanceID, "post:"+to.Slack, "c2", reminder(to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remind(l, bob)
+	remind(other, alice) // which has read nothing of all that yet
+	remind(other, bob)
+	remind(l, alice)
+	want := []access.EndReminder{reminder(bob), reminder(alice)}
+	if diff := cmp.Diff(want, open(t, store).Allowances()[0].Reminded); diff != "" {
+		t.Errorf("each once: %s", diff)
+	}
+	if err := l.Remind(t.Context(), allowanceID, "post:3", "c2", access.EndReminder{To: access.Person{Slack: "U0CAROL"}, Channel: "D1", TS: "1.2"}); err == nil {
+		t.Error("somebody else was reminded")
+	}
+	if n := len(store.Files()); n != 3 {
+		t.Errorf("%d files, want 3", n)
+	}
+	if subject, _, _ := strings.Cut(store.Files()[1].Message, "\n"); subject != "remind of pre-approval "+allowanceID+": alice → github/payments until 2026-11-25 09:00 UTC (told bob)" {
+		t.Errorf("subject %q", subject)
+	}
+}
+
+// overtaken is a log in which somebody else writes just before the next Append.
+type overtaken struct {
+	ledger.Store
+	by func()
+}
+
+func (o *overtaken) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
+	if by := o.by; by != nil {
+		o.by = nil
+		by()
+	}
+	return o.Store.Append(ctx, dir, have, files)
+}
+
+// TestReminderAndWithdrawal: of two bots one reminds while the other withdraws,
+// or the other way round; the later one decides again.
+func TestReminderAndWithdrawal(t *testing.T) {
+	store := &bottest.Store{}
+	slow := &overtaken{Store: store}
+	l, other := open(t, slow), open(t, store)
+	if _, err := l.Allow(t.Context(), allowanceID, "cmd:1", func() (access.Allowance, error) { return allowance(), nil }); err != nil {
+		t.Fatal(err)
+	}
+	remind := func(l *ledger.Ledger, to access.Person) {
+		t.Helper()
+		if err := l.Remind(t.Context(), allowanceID, "post:"+to.Slack, "c", reminder(to)); err != nil {
+			t.Errorf("remind %s: %v", to.Email, err)
+		}
+	}
+	withdraw := func(l *ledger.Ledger) {
+		t.Helper()
+		if err := l.Withdraw(t.Context(), allowanceID, "cmd:2", alice, "c", t0, func(access.Allowance) error { return nil }); err != nil {
+			t.Errorf("withdraw: %v", err)
+		}
+	}
+	slow.by = func() { remind(other, bob) }
+	withdraw(l)
+	a := open(t, store).Allowances()[0]
+	if len(a.Reminded) != 1 || !a.Withdrawn.Equal(reminder(bob).At) {
+		t.Errorf("reminded %v, withdrawn %s: times never run backwards", a.Reminded, a.Withdrawn)
+	}
+
+	store = &bottest.Store{}
+	slow = &overtaken{Store: store}
+	l, other = open(t, slow), open(t, store)
+	if _, err := l.Allow(t.Context(), allowanceID, "cmd:1", func() (access.Allowance, error) { return allowance(), nil }); err != nil {
+		t.Fatal(err)
+	}
+	slow.by = func() { withdraw(other) }
+	remind(l, bob)
+	if a := open(t, store).Allowances()[0]; len(a.Reminded) != 0 || a.Withdrawn.IsZero() {
+		t.Errorf("reminded %v, withdrawn %s", a.Reminded, a.Withdrawn)
+	}
+}
+
+// TestGoldenAllowances: the files of pre-approvals read and are written the same
+// for ever.
+func TestGoldenAllowances(t *testing.T) {
+	store := &bottest.Store{}
+	l := open(t, store)
+	_, err := l.Allow(t.Context(), allowanceID, "cmd:1", func() (access.Allowance, error) { return allowance(), nil })
+	err = errors.Join(err, l.Remind(t.Context(), allowanceID, "post:1", "5a7b", reminder(bob)),
+		l.Withdraw(t.Context(), allowanceID, "cmd:2", alice, "5a7b", t0.Add(30*time.Hour), func(access.Allowance) error { return nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := allowance()
+	want.ID, want.Delivery, want.Seq = allowanceID, "cmd:1", 3
+	want.Reminded = []access.EndReminder{reminder(bob)}
+	want.Withdrawn, want.WithdrawnBy = t0.Add(30*time.Hour), alice
+	var a access.Allowance
+	for i, event := range []string{"approved", "reminded", "revoked"} {
+		f, file := store.Files()[i], filepath.Join("testdata", "v1", "allowance", event+".yaml")
+		if base := fmt.Sprintf("%04d-%s.yaml", i+1, event); filepath.Base(f.Path) != base {
+			t.Fatalf("%s is no %s", f.Path, base)
+		}
+		golden, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) && *update {
+			err = errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, f.Data, 0o644))
+			golden = f.Data
+		}
+		if err != nil {
+			t.Fatalf("%v (go test -update writes what is missing)", err)
+		}
+		if diff := cmp.Diff(string(golden), string(f.Data)); diff != "" {
+			t.Errorf("%s is written differently: %s", event, diff)
+		}
+		f.Data = golden
+		if a, err = ledger.FoldAllowance(a, f); err != nil {
+			t.Fatalf("%s: %v", event, err)
+		}
+	}
+	if diff := cmp.Diff(want, a); diff != "" {
+		t.Errorf("read differently: %s", diff)
 	}
 }

@@ -32,6 +32,10 @@
 // people wrote is always double-quoted, and stands in the file only: a commit
 // message holds nothing but ids, addresses, resource names and times.
 //
+// Pre-approvals are kept by the same rules, in allowances/2026/11/23/01KAQ…/:
+// 0001-approved.yaml makes one, a reminded.yaml for each person who was told of
+// its end names the message that told them, and a revoked.yaml withdraws it.
+//
 // Version 1 stays readable for ever: what this package once wrote, it reads.
 // The golden files under testdata hold one file of each kind and are only ever
 // added to.
