@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -126,6 +127,22 @@ func (x ruling) mayBreakGlass(r Request, reason string) error {
 func (f Facts) MayBreakGlass(r Request) bool {
 	x := f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r))
 	return r.Status == Pending && x.mayBreakGlass(r, "some reason") == nil
+}
+
+// ToReview reports whether a use of break-glass waits for its review.
+func (r Request) ToReview() bool { return r.Review != nil && r.Review.At.IsZero() }
+
+// Examiners are the addresses of all who may review a use of break-glass, as far
+// as the rules and the facts name them, sorted: whoever may approve it and the
+// reviewers, but nobody who is in the request.
+func (f Facts) Examiners(r Request) []string {
+	out := f.Approvers(f.Rules, r.Requestor, r.Principal, f.Rules.resourceOf(r))
+	for _, e := range f.Rules.Reviewers {
+		out = append(out, f.Rules.Canonical(e))
+	}
+	out = slices.DeleteFunc(out, func(e string) bool { return r.Involves(f.Rules, Person{Email: e}) })
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (a ReviewAccess) decide(f Facts, r Request) ([]Event, error) {

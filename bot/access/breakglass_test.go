@@ -1,10 +1,13 @@
 package access_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"countersign/bot/access"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // glass are rules that let Erin break glass for half an hour.
@@ -98,5 +101,55 @@ func TestBreakGlassOfAPendingRequest(t *testing.T) {
 	s.must(erin, access.BreakGlass{Request: id})
 	if s.r.Status != access.Approved || s.r.Decision.Reason != "site down" {
 		t.Errorf("%s because of %q", s.r.Status, s.r.Decision.Reason)
+	}
+}
+
+// TestExaminers: who is told of a use of break-glass is who may review it.
+func TestExaminers(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*access.Rules)
+		want   []string
+	}{
+		"approvers and reviewers":     {func(*access.Rules) {}, []string{"bob@example.com", "carol@partner.example", "dan@example.com"}},
+		"approvers alone":             {func(r *access.Rules) { r.Reviewers = nil }, []string{"bob@example.com", "dan@example.com"}},
+		"never who took it":           {func(r *access.Rules) { r.Reviewers = []string{"Erin+1@example.com"} }, []string{"bob@example.com", "dan@example.com"}},
+		"reviewers, if none is named": {func(r *access.Rules) { r.Policies = nil }, []string{"bob@example.com", "carol@partner.example"}},
+	} {
+		s := &story{t: t, now: t0, rules: glass()}
+		s.rules.Policies = s.rules.Policies[:1]
+		s.must(erin, access.File{Resource: "admins", BreakGlass: true, Reason: "site down"})
+		c.change(s.rules)
+		got := s.facts(nobody).Examiners(s.r)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		for _, email := range got {
+			if err := s.try(access.Person{Email: email, Slack: "U"}, access.ReviewAccess{Request: id, Text: "fine"}); err != nil {
+				t.Errorf("%s: %s: %v", name, email, err)
+			}
+			s.r.Review = &access.Review{Due: t0}
+		}
+	}
+}
+
+// TestReviewIsOffered until it is done, even after the access has ended; then it is
+// told.
+func TestReviewIsOffered(t *testing.T) {
+	s := &story{t: t, now: t0, rules: glass()}
+	s.must(erin, access.File{Resource: "admins", BreakGlass: true, Reason: "site down"})
+	told := func() bool {
+		return slices.Contains(access.Owed(s.r, s.now), access.Notice{Name: access.NoticeReviewed, To: erin})
+	}
+	offered := func() bool { return access.ControlsOf(s.r, s.rules, s.rules).Review }
+	if !offered() || told() {
+		t.Errorf("taken: review offered %t, told %t", offered(), told())
+	}
+	s.must(nobody, access.Fail{Request: id, Error: "no account", Final: true})
+	if !s.r.Status.Ended() || !offered() || told() {
+		t.Errorf("%s: review offered %t, told %t", s.r.Status, offered(), told())
+	}
+	s.must(bob, access.ReviewAccess{Request: id, Text: "fine"})
+	if offered() || !told() {
+		t.Errorf("reviewed: review offered %t, told %t", offered(), told())
 	}
 }

@@ -17,6 +17,7 @@ const (
 	NoticeEnded     = "ended" // expired, revoked, given back, failed
 	NoticeFailing   = "failing"
 	NoticeExtension = "extension" // followed by the round
+	NoticeReviewed  = "reviewed"  // of a use of break-glass
 )
 
 // A Notice is a message that is owed: which one, and to whom (zero: to the
@@ -74,6 +75,9 @@ func (r Request) due(now time.Time) []string {
 		names = append(names, NoticeClosed)
 	default:
 		names = append(names, NoticeEnded)
+	}
+	if r.Review != nil && !r.ToReview() {
+		names = append(names, NoticeReviewed)
 	}
 	return names
 }

@@ -12,6 +12,7 @@ type Controls struct {
 	Escalate  bool // for the requestor, while nobody was called yet
 	Revoke    bool
 	Extension *Extension // its Approve and Deny
+	Review    bool       // of a use of break-glass, for those who may approve
 }
 
 // ControlsOf says what can be done in the request's own message now.
@@ -27,9 +28,9 @@ func ControlsOf(r Request, today, filed *Rules) Controls {
 		}
 		return c
 	case Approved, Live:
-		return Controls{Revoke: r.Ending == nil, Extension: r.Extension}
+		return Controls{Revoke: r.Ending == nil, Extension: r.Extension, Review: r.ToReview()}
 	}
-	return Controls{}
+	return Controls{Review: r.ToReview()}
 }
 
 // Holds reports whether the holder may still give back or extend: the controls
