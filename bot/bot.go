@@ -63,6 +63,8 @@ type Config struct {
 	Directories map[string]Directory // by the kind of group: github, slack
 	OnCall      map[string]OnCall    // by the integration: pagerduty, incidentio
 	Allowances  Allowances
+
+	AllowanceNotifier AllowanceNotifier // unset: nobody is told that a pre-approval ends
 }
 
 // A Bot is the application: it decides commands and pays what the log owes.
@@ -210,6 +212,11 @@ func (b *Bot) newID() (string, error) {
 // touched is called after every change of a request, whoever made it.
 func (b *Bot) touched(id string) {
 	b.Notifier.Changed(id)
+	b.rouse()
+}
+
+// rouse makes [Bot.Run] look at once.
+func (b *Bot) rouse() {
 	select {
 	case b.wake <- struct{}{}:
 	default: // a look is already due

@@ -21,11 +21,12 @@ type engine struct {
 	b *Bot
 
 	mu      sync.Mutex
-	busy    map[string]bool     // requests with an effect under way
-	retries map[string]*retry   // requests whose effect has failed
-	late    map[string]bool     // revoked at the provider while the log could not be written
-	held    map[string]struct{} // entitlements with a provider call under way
-	freed   *sync.Cond          // on mu: an entitlement, or a request, became free
+	busy    map[string]bool      // requests with an effect under way
+	retries map[string]*retry    // requests whose effect has failed
+	nudged  map[string]time.Time // pre-approvals whose reminders the notifier was last handed then
+	late    map[string]bool      // revoked at the provider while the log could not be written
+	held    map[string]struct{}  // entitlements with a provider call under way
+	freed   *sync.Cond           // on mu: an entitlement, or a request, became free
 }
 
 // A retry waits for its time. It is of one effect: that granting fails is no
@@ -37,7 +38,7 @@ type retry struct {
 }
 
 func newEngine(b *Bot) *engine {
-	e := &engine{b: b, busy: map[string]bool{}, retries: map[string]*retry{}, late: map[string]bool{}, held: map[string]struct{}{}}
+	e := &engine{b: b, busy: map[string]bool{}, retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{}, held: map[string]struct{}{}}
 	e.freed = sync.NewCond(&e.mu)
 	return e
 }
@@ -57,6 +58,7 @@ func (e *engine) start(ctx context.Context) {
 			go e.payAlone(ctx, r.ID)
 		}
 	}
+	e.remindAhead(now)
 }
 
 // payAlone pays for one request. Whatever a provider does, the others are paid.

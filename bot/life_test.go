@@ -64,6 +64,7 @@ type world struct {
 	parse    func([]byte, string) (*access.Rules, error)
 	onCall   map[string]bot.OnCall
 	source   *branch
+	ending   bot.AllowanceNotifier // if set
 
 	mu   sync.Mutex
 	bot  *bot.Bot
@@ -106,6 +107,7 @@ func (w *world) start() {
 	b, err := bot.New(bot.Config{
 		Ledger: l, Rules: book, Providers: map[string]bot.Provider{"fake": p}, Notifier: w.told,
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), OnCall: w.onCall,
+		Allowances: l, AllowanceNotifier: w.ending,
 	})
 	if err != nil {
 		w.t.Fatal(err)

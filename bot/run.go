@@ -87,6 +87,11 @@ func (b *Bot) untilNext() time.Duration {
 			}
 		}
 	}
+	for _, at := range b.nextAhead() {
+		if at.After(now) {
+			wait = min(wait, at.Sub(now))
+		}
+	}
 	return max(wait, 10*time.Millisecond)
 }
 
