@@ -41,7 +41,7 @@ func (b *Bot) Allow(ctx context.Context, delivery string, actor access.Actor, a 
 	}
 	f := access.Facts{ID: delivery, Actor: actor, Rules: b.Rules.Current()}
 	if res, ok := f.Rules.Resource(a.Resource); ok {
-		f.Members, f.Duties = b.ask(ctx, access.NeedsOf(res, false, false, f.Rules))
+		f.Members, f.Duties, f.Unreached = b.ask(ctx, access.NeedsOf(res, false, false, f.Rules))
 	}
 	id, err := b.newID()
 	if err != nil {

@@ -143,23 +143,28 @@ func (e *engine) effect(ctx context.Context, r access.Request, due access.Effect
 // page calls the people on call, and records each call that was made. The
 // vendors take the same call twice for one.
 func (e *engine) page(ctx context.Context, r access.Request) error {
-	for _, p := range access.Pages(r, e.b.Rules.Current()) {
-		o := e.b.OnCall[p.Integration]
-		if o == nil {
-			return fmt.Errorf("page: %s is not set up", p.Integration)
-		}
-		call, cancel := context.WithTimeout(ctx, callTimeout)
-		ref, url, err := o.Page(call, p)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("page: %w", err)
-		}
-		post := access.Post{Notice: access.NoticePage + "-" + p.Integration, Channel: p.Integration, TS: ref, Permalink: url}
-		if err := e.record(ctx, r.ID, access.Notify{Request: r.ID, Post: post}); err != nil {
-			return err
+	var errs []error
+	for _, p := range access.Pages(r) {
+		if err := e.call(ctx, p); err != nil {
+			errs = append(errs, fmt.Errorf("page: %w", err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func (e *engine) call(ctx context.Context, p access.Page) error {
+	o := e.b.OnCall[p.Integration]
+	if o == nil {
+		return fmt.Errorf("%s is not set up", p.Integration)
+	}
+	within, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ref, url, err := o.Page(within, p)
+	if err != nil {
+		return err
+	}
+	post := access.Post{Notice: access.NoticePage + "-" + p.Integration, Channel: p.Integration, TS: ref, Permalink: url}
+	return e.record(ctx, p.Request, access.Notify{Request: p.Request, Post: post})
 }
 
 // callTimeout bounds each call of a provider.

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,24 +61,29 @@ func (b *Bot) facts(ctx context.Context, c access.Command, r access.Request) acc
 	for _, a := range f.Ahead {
 		configs = append(configs, a.Made)
 	}
-	n := access.NeedsOf(res, files, !r.Escalated.IsZero(), configs...)
-	f.Members, f.Duties = b.ask(ctx, n)
+	_, extends := c.Do.(access.Extend) // by the rules of a new request
+	n := access.NeedsOf(res, files || extends, !r.Escalated.IsZero(), configs...)
+	f.Members, f.Duties, f.Unreached = b.ask(ctx, n)
 	return f
 }
 
-// ask puts all questions at once.
-func (b *Bot) ask(ctx context.Context, n access.Needs) (map[string][]access.Person, map[string][]access.Duty) {
+// ask puts all questions at once; who does not answer is named.
+func (b *Bot) ask(ctx context.Context, n access.Needs) (members map[string][]access.Person, duties map[string][]access.Duty, unreached []string) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	var members map[string][]access.Person
-	var duties map[string][]access.Duty
+	silent := func(who string) {
+		mu.Lock()
+		defer mu.Unlock()
+		unreached = append(unreached, who)
+	}
 	for _, g := range n.Groups {
 		wg.Go(func() {
 			got, err := b.Members(ctx, g)
 			if err != nil {
 				b.Log.Warn("a group cannot be asked for its members", "group", g.Name, "err", err)
+				silent(g.Key())
 				return
 			}
 			mu.Lock()
@@ -93,6 +99,7 @@ func (b *Bot) ask(ctx context.Context, n access.Needs) (map[string][]access.Pers
 			got, err := b.duties(ctx, w)
 			if err != nil {
 				b.Log.Warn("who is on call cannot be asked", "integration", w.Integration, "err", err)
+				silent(w.Integration)
 				return
 			}
 			mu.Lock()
@@ -104,7 +111,8 @@ func (b *Bot) ask(ctx context.Context, n access.Needs) (map[string][]access.Pers
 		})
 	}
 	wg.Wait()
-	return members, duties
+	slices.Sort(unreached)
+	return members, duties, unreached
 }
 
 // Members asks who is in a group that somebody else keeps.

@@ -429,6 +429,13 @@ func TestWarnings(t *testing.T) {
 			"c.yaml:5:79: policies[0].approval: deny wins over the other entries; keep either"},
 		{"policies: [{name: p, requestor: {type: any}, resource: {type: any}, approval: [{type: reviewers}], options: {break_glass: true}}]",
 			"c.yaml:5:109: policies[0].options: break_glass without max_duration lasts up to the settings' limit; add max_duration"},
+		{"oncall: {pagerduty: {services: [S1]}}",
+			"c.yaml:5:21: oncall.pagerduty: who is paged cannot approve: a service does not say who is on call; add escalation_policies"},
+		{"policies: [{name: p, requestor: {type: any}, resource: {type: any}, approval: [{type: escalation, integration: pagerduty, services: [S1]}]}]",
+			"c.yaml:5:80: policies[0].approval[0]: who is paged cannot approve: a service does not say who is on call; add escalation_policies, here or under oncall.pagerduty"},
+		{"policies: [{name: p, requestor: {type: any}, resource: {type: any}, approval: [{type: escalation, integration: pagerduty, escalation_policies: [P1]}]}]",
+			"c.yaml:5:80: policies[0].approval[0]: nobody can be paged: PagerDuty opens incidents on services; add services, here or under oncall.pagerduty"},
+		{"oncall: {pagerduty: {services: [S1], escalation_policies: [P1]}}\npolicies: [{name: p, requestor: {type: any}, resource: {type: any}, approval: [{type: escalation, integration: pagerduty, services: [S2]}]}]", ""},
 		{"tests: [{as: al@example.com, resource: a, want: [bbo@example.com]}]", "c.yaml:5:50: tests[0].want[0]: \"bbo@example.com\" stands nowhere else in this file; check the spelling"},
 	}
 	for _, tt := range tests {

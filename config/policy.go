@@ -191,6 +191,7 @@ func (p policyReader) approval(v value, types []string) access.Way {
 		p.enough(o, out)
 	case "auto", "escalation":
 		integrate(&out, o)
+		p.reachable(o, out)
 	case "steps":
 		for _, s := range o.full("steps", "write [[entry], [entry]]") {
 			out.Steps = append(out.Steps, p.approvals(s.full("write at least one entry"), true))
@@ -234,6 +235,20 @@ func integrate(a *access.Way, o object) {
 	}
 	if len(a.EscalationPolicies)+len(a.Services)+len(a.Schedules) == 0 {
 		o.fail("add "+strings.Join(theirs, " or "), "nothing says who is on call")
+	}
+}
+
+// reachable warns where nobody can be paged, or nobody recognised who was.
+func (p policyReader) reachable(o object, a access.Way) {
+	c := p.file.Rules.OnCall.PagerDuty
+	if a.Integration != "pagerduty" || a.Type != "escalation" {
+		return
+	}
+	if len(a.Services) == 0 && (c == nil || len(c.Services) == 0) {
+		o.warn("add services, here or under oncall.pagerduty", "nobody can be paged: PagerDuty opens incidents on services")
+	}
+	if len(a.EscalationPolicies) == 0 && (c == nil || len(c.EscalationPolicies) == 0) {
+		o.warn("add escalation_policies, here or under oncall.pagerduty", "who is paged cannot approve: a service does not say who is on call")
 	}
 }
 

@@ -128,6 +128,9 @@ func (v value) pagerduty() *access.PagerDuty {
 	if p.AutoApprove && len(p.EscalationPolicies) == 0 {
 		o.fail("name the escalation_policies whose people count", "auto_approve has nobody to ask about")
 	}
+	if len(p.Services) > 0 && len(p.EscalationPolicies) == 0 {
+		o.warn("add escalation_policies", "who is paged cannot approve: a service does not say who is on call")
+	}
 	return p
 }
 

@@ -30,6 +30,9 @@ type Facts struct {
 	// Duties are who is on call, by integration, as asked at this moment. What
 	// could not be asked is not there.
 	Duties map[string][]Duty
+	// Unreached are the directories and on-call services that were asked and did
+	// not answer: the group's [Group.Key] or the integration, sorted.
+	Unreached []string
 	// Unreviewed is a request for which the principal broke glass and which
 	// nobody has reviewed yet; empty if there is none.
 	Unreviewed string
@@ -44,7 +47,7 @@ type Facts struct {
 // that this must be asked first.
 func Asks(a Action) bool {
 	switch a.(type) {
-	case File, Approve, Deny, Extend, ApproveExtension, DenyExtension, Revoke, BreakGlass, ReviewAccess:
+	case File, Approve, Deny, Escalate, Extend, ApproveExtension, DenyExtension, Revoke, BreakGlass, ReviewAccess:
 		return true
 	}
 	return false
@@ -118,7 +121,7 @@ func (f Facts) event(r Request, b Body) Event {
 	if r.Seq == 0 {
 		id = f.New
 	}
-	e := Event{ID: f.ID, Request: id, At: at, By: f.Actor.Person, Config: f.Rules.Commit, Rules: Evaluator, Late: f.Late, Groups: f.Members, Duties: f.Duties, Body: b}
+	e := Event{ID: f.ID, Request: id, At: at, By: f.Actor.Person, Config: f.Rules.Commit, Rules: Evaluator, Late: f.Late, Groups: f.Members, Duties: f.Duties, Unreached: f.Unreached, Body: b}
 	if e.ID == "" {
 		e.ID = ownID(id, r.Seq+1)
 	}

@@ -128,7 +128,7 @@ func MakeAllowance(f Facts, a Allow) (Allowance, error) {
 		return Allowance{}, err
 	}
 	if x.part(Request{Requestor: a.For.Person, Principal: a.For.Person}, Ballot{By: f.Actor.Person, Duties: f.Duties}) != approver {
-		return Allowance{}, refuse(NotApprover, "You might not approve that request yourself, so you cannot pre-approve it. It takes %s.", x.describe())
+		return Allowance{}, refuse(NotApprover, "You might not approve that request yourself, so you cannot pre-approve it. It takes %s.", x.describe(Request{}))
 	}
 	now := f.Now.UTC().Truncate(time.Second)
 	from := a.From.UTC().Truncate(time.Second)

@@ -20,7 +20,10 @@ type Approval struct {
 }
 
 // Denial ends a pending request: one denial is enough.
-type Denial struct{ Reason string }
+type Denial struct {
+	Reason   string
+	Policies []string // that took part: by which the person may deny
+}
 
 // Cancellation ends a pending request at the requestor's wish.
 type Cancellation struct{}
@@ -101,23 +104,23 @@ func (b Approval) apply(r *Request, e Event) error {
 	return nil
 }
 
-func (b Denial) apply(r *Request, e Event) error { return r.close(Denied, e, b.Reason) }
+func (b Denial) apply(r *Request, e Event) error { return r.close(Denied, e, b.Reason, b.Policies) }
 
-func (Cancellation) apply(r *Request, e Event) error { return r.close(Cancelled, e, "") }
+func (Cancellation) apply(r *Request, e Event) error { return r.close(Cancelled, e, "", nil) }
 
-func (Timeout) apply(r *Request, e Event) error { return r.close(TimedOut, e, "") }
+func (Timeout) apply(r *Request, e Event) error { return r.close(TimedOut, e, "", nil) }
 
 func (b RefusedTry) apply(r *Request, e Event) error {
-	r.Refusals = append(r.Refusals, Refused{By: e.By, Code: b.Code, At: e.At})
+	r.Refusals = append(r.Refusals, Refused{By: e.By, Action: b.Action, Code: b.Code, Text: b.Text, At: e.At})
 	return nil
 }
 
-func (r *Request) close(s Status, e Event, reason string) error {
+func (r *Request) close(s Status, e Event, reason string, policies []string) error {
 	if err := r.must(Pending); err != nil {
 		return err
 	}
 	r.Status = s
-	r.Decision = &Decision{At: e.At, By: e.By, Reason: reason, Config: e.Config}
+	r.Decision = &Decision{At: e.At, By: e.By, Reason: reason, Policies: policies, Config: e.Config}
 	r.End = &End{At: e.At, By: e.By, Reason: reason}
 	return nil
 }
@@ -200,7 +203,11 @@ func (a Deny) decide(f Facts, r Request) ([]Event, error) {
 	if err := f.canDecide(r, a.Where, "deny"); err != nil {
 		return nil, err
 	}
-	return []Event{f.event(r, Denial{Reason: Clean(a.Reason, MaxText)})}, nil
+	today, _, err := f.rulings(r)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{f.event(r, Denial{Reason: Clean(a.Reason, MaxText), Policies: today.names()})}, nil
 }
 
 func (a Cancel) decide(f Facts, r Request) ([]Event, error) {
@@ -251,7 +258,7 @@ func (f Facts) approver(r Request, verb string) error {
 	now, before := today.part(r, ballot), then.part(r, ballot)
 	switch {
 	case now == stranger && before == stranger && len(f.Rules.Policies) > 0:
-		return refuse(NotApprover, "You are not among those who may approve this request, so you cannot %s it. It takes %s.", verb, today.describe())
+		return refuse(NotApprover, "You are not among those who may approve this request, so you cannot %s it. It takes %s.", verb, today.describe(r))
 	case now == stranger && before == stranger:
 		return refuse(NotReviewer, "You are not a reviewer, so you cannot %s this request. Reviewers: %s.", verb, list(f.Rules.Reviewers))
 	case now == stranger:

@@ -27,11 +27,12 @@ func Due(r Request, rules *Rules, now time.Time) Effect {
 		if !now.Before(r.FiledAt.Add(rules.Settings.PendingTimeout)) {
 			return DoTimeOut
 		}
-		if len(Pages(r, rules)) > 0 {
-			return DoPage
-		}
+		// The reminder first: a page that fails is tried again and again.
 		if at := r.nextReminder(rules); !at.IsZero() && !now.Before(at) {
 			return DoRemind
+		}
+		if len(Pages(r)) > 0 {
+			return DoPage
 		}
 	case Approved, Live:
 		if r.Ending != nil || !now.Before(r.Expires()) {
@@ -50,8 +51,10 @@ func Next(r Request, rules *Rules) time.Time {
 	switch r.Status {
 	case Pending:
 		out := r.FiledAt.Add(rules.Settings.PendingTimeout)
-		if at := r.nextReminder(rules); !at.IsZero() && at.Before(out) {
-			return at
+		for _, at := range []time.Time{r.nextReminder(rules), r.unpaged()} {
+			if !at.IsZero() && at.Before(out) {
+				out = at
+			}
 		}
 		return out
 	case Approved, Live:

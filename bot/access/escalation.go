@@ -1,19 +1,36 @@
 package access
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Escalation calls the people on call to a pending request. Whoever of them is
 // on call when they click may then approve it.
-type Escalation struct{}
+type Escalation struct {
+	// Calls are what is asked of each integration: pinned here, so that a change
+	// of the configuration in between pages nobody else.
+	Calls []Call
+}
+
+// A Call is whom one integration is asked to call.
+type Call struct {
+	Integration        string // pagerduty, incidentio
+	Services           []string
+	EscalationPolicies []string
+	Schedules          []string
+	EscalationPath     string
+	From               string // address of a user at the vendor, where one is needed
+}
 
 // Kind implements [Body].
 func (Escalation) Kind() string { return "escalated" }
 
-func (Escalation) apply(r *Request, e Event) error {
+func (b Escalation) apply(r *Request, e Event) error {
 	if err := r.must(Pending); err != nil {
 		return err
 	}
-	r.Escalated = e.At
+	r.Escalated, r.Calls = e.At, b.Calls
 	return nil
 }
 
@@ -36,19 +53,28 @@ func (a Escalate) decide(f Facts, r Request) ([]Event, error) {
 	if r.Status != Pending {
 		return nil, decided(r)
 	}
-	if len(f.Escalations(r)) == 0 {
-		return nil, refuse(NotConfigured, "Nobody is configured to be called for this request.")
-	}
 	if !r.Escalated.IsZero() {
 		return nil, nil
 	}
-	return []Event{f.event(r, Escalation{})}, nil
+	today, then, err := f.rulings(r)
+	if err != nil {
+		return nil, err
+	}
+	ways := escalations(today.taking)
+	switch {
+	case len(ways) > 0 && len(escalations(then.taking)) > 0:
+		return []Event{f.event(r, Escalation{Calls: f.Rules.calls(r, ways)})}, nil
+	case len(escalations(today.perhaps())) > 0 && len(escalations(then.perhaps())) > 0:
+		return nil, refuse(DirectoryDown, "Whether people on call may be called for this cannot be looked up right now. Try again in a minute.")
+	}
+	return nil, refuse(NotConfigured, "Nobody is configured to be called for this request.")
 }
 
-// Escalations are the ways of calling people that today's rules have for a
-// request: none means that there is nothing to press.
-func (f Facts) Escalations(r Request) []Way {
-	f.Anytime = true
+// perhaps are the policies that take part, or would if a directory said so.
+func (x ruling) perhaps() []Policy { return slices.Concat(x.taking, x.unsure) }
+
+// escalations are the ways of calling people that policies have.
+func escalations(policies []Policy) []Way {
 	var out []Way
 	var collect func([]Way)
 	collect = func(ways []Way) {
@@ -61,52 +87,80 @@ func (f Facts) Escalations(r Request) []Way {
 			}
 		}
 	}
-	for _, p := range f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r)).taking {
+	for _, p := range policies {
 		collect(p.Approval)
 	}
-	return slices.Clip(out)
+	return out
+}
+
+// mayEscalate reports whether Escalate is to be shown: what groups are asked
+// about is found out at the click.
+func mayEscalate(r Request, today, filed *Rules) bool {
+	if !r.Escalated.IsZero() || filed == nil {
+		return false
+	}
+	now, then, err := Facts{Rules: today, Filed: filed, Anytime: true}.rulings(r)
+	return err == nil && len(escalations(now.perhaps())) > 0 && len(escalations(then.perhaps())) > 0
+}
+
+// calls puts ways together: one call for each integration.
+func (r *Rules) calls(q Request, ways []Way) []Call {
+	var out []Call
+	for _, w := range ways {
+		i := slices.IndexFunc(out, func(c Call) bool { return c.Integration == w.Integration })
+		if i < 0 {
+			out = append(out, r.call(w.Integration, q.Requestor.Email))
+			i = len(out) - 1
+		}
+		c := &out[i]
+		policies, schedules := r.meant(w)
+		c.Services = union(c.Services, w.Services)
+		c.EscalationPolicies = union(c.EscalationPolicies, policies)
+		c.Schedules = union(c.Schedules, schedules)
+	}
+	slices.SortFunc(out, func(a, b Call) int { return strings.Compare(a.Integration, b.Integration) })
+	return out
+}
+
+// call is what the on-call section itself says about an integration.
+func (r *Rules) call(integration, requestor string) Call {
+	c := Call{Integration: integration}
+	if p := r.OnCall.PagerDuty; integration == "pagerduty" {
+		c.From = requestor
+		if p != nil {
+			c.Services = union(nil, p.Services)
+			if p.From != "" {
+				c.From = p.From
+			}
+		}
+	}
+	if i := r.OnCall.IncidentIO; integration == "incidentio" && i != nil {
+		c.EscalationPath = i.EscalationPath
+	}
+	return c
 }
 
 // NoticePage is the page to the people on call, followed by the integration.
 const NoticePage = "page"
 
-// Pages are the calls that are owed for an escalated request: one for each
-// integration, until it is recorded as made.
-func Pages(r Request, rules *Rules) []Page {
+// Pages are the calls that are owed for an escalated request, until each is
+// recorded as made.
+func Pages(r Request) []Page {
 	post, posted := r.ApprovalPost()
-	if r.Escalated.IsZero() || r.Status != Pending || !posted {
+	if r.Status != Pending || !posted {
 		return nil
 	}
-	byVendor := map[string]*Page{}
-	var order []string
-	for _, w := range (Facts{Rules: rules}).Escalations(r) {
-		if _, done := r.Post(NoticePage+"-"+w.Integration, Person{}); done {
+	var out []Page
+	for _, c := range r.Calls {
+		if _, done := r.Post(NoticePage+"-"+c.Integration, Person{}); done {
 			continue
 		}
-		p := byVendor[w.Integration]
-		if p == nil {
-			p = &Page{Integration: w.Integration, Request: r.ID, Link: post.Permalink, From: r.Requestor.Email,
-				Title: "Access to " + r.Resource + " for " + r.Principal.Email + " waits for approval"}
-			byVendor[w.Integration] = p
-			order = append(order, w.Integration)
-		}
-		p.Services = union(p.Services, w.Services)
-		p.EscalationPolicies = union(p.EscalationPolicies, w.EscalationPolicies)
-		p.Schedules = union(p.Schedules, w.Schedules)
-	}
-	var out []Page
-	for _, name := range order {
-		p := byVendor[name]
-		if c := rules.OnCall.PagerDuty; name == "pagerduty" && c != nil {
-			p.Services = union(p.Services, c.Services)
-			if c.From != "" {
-				p.From = c.From
-			}
-		}
-		if c := rules.OnCall.IncidentIO; name == "incidentio" && c != nil {
-			p.EscalationPath = c.EscalationPath
-		}
-		out = append(out, *p)
+		out = append(out, Page{
+			Integration: c.Integration, Request: r.ID, Link: post.Permalink, From: c.From,
+			Title:    "Access to " + r.Resource + " for " + r.Principal.Email + " waits for approval",
+			Services: c.Services, EscalationPolicies: c.EscalationPolicies,
+			Schedules: c.Schedules, EscalationPath: c.EscalationPath,
+		})
 	}
 	return out
 }

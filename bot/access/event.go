@@ -16,8 +16,11 @@ type Event struct {
 	Rules   int                 // version of the evaluator that decided
 	Groups  map[string][]Person // who was in the groups that were asked, by [Group.Key]
 	Duties  map[string][]Duty   // who was on call, by integration, where that was asked
-	Late    bool                // recorded after the fact: the log could not be written at the time
-	Body    Body
+	// Unreached are the directories and on-call services that did not answer,
+	// see [Facts.Unreached]: what was decided rests on nobody being there.
+	Unreached []string
+	Late      bool // recorded after the fact: the log could not be written at the time
+	Body      Body
 }
 
 // Body is what sort of event it is, with the values proper to it. The types in

@@ -41,7 +41,7 @@ func (f Facts) Explain(r *Rules, requestor, principal Person, res Resource) Expl
 	x := f.ruling(r, principal, res)
 	q := Request{Requestor: requestor, Principal: principal, Resource: res.ID, Target: res.Target}
 	e := Explanation{
-		Outcome: WouldNeedPeople, Takes: x.describe(), Approvers: f.Approvers(r, requestor, principal, res),
+		Outcome: WouldNeedPeople, Takes: x.describe(q), Approvers: f.Approvers(r, requestor, principal, res),
 		Limit: x.limit, Reasons: x.terms.RequireReason, Durations: x.terms.RequireDuration,
 	}
 	for _, p := range x.tickets {

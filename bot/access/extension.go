@@ -18,7 +18,7 @@ type ExtensionDenied struct{ Reason string }
 // does not exist.
 type Extended struct {
 	Source    Source
-	Approvers []Person
+	Approvers []Person // none where no person was needed
 	Expires   time.Time
 }
 
@@ -61,8 +61,8 @@ func (b Extended) apply(r *Request, e Event) error {
 	switch {
 	case r.Extension == nil || r.Ending != nil:
 		return fmt.Errorf("no extension was asked for, or the access is ending")
-	case len(b.Approvers) == 0:
-		return fmt.Errorf("approved by nobody")
+	case (len(b.Approvers) == 0) != b.Source.alone():
+		return fmt.Errorf("approved by %d people as %s", len(b.Approvers), b.Source)
 	case !b.Expires.Equal(r.Decision.Expires.Add(r.Extension.Duration)):
 		return fmt.Errorf("extends to another time than was asked for")
 	}
@@ -134,7 +134,33 @@ func (a Extend) decide(f Facts, r Request) ([]Event, error) {
 	if err := f.roomFor(r, a.By); err != nil {
 		return nil, err
 	}
-	return []Event{f.event(r, ExtensionRequested{Duration: a.By, Reason: reason})}, nil
+	asked := f.event(r, ExtensionRequested{Duration: a.By, Reason: reason})
+	after, err := Apply(r, asked)
+	if err != nil {
+		return nil, err
+	}
+	if source, ok := f.extendedAlone(after); ok {
+		f.ID, f.Actor = "", Actor{}
+		return []Event{asked, f.event(after, Extended{Source: source, Expires: r.Expires().Add(a.By)})}, nil
+	}
+	return []Event{asked}, nil
+}
+
+// extendedAlone says whether an extension needs no person, by the rules of a new
+// request: today and at the filing.
+func (f Facts) extendedAlone(r Request) (Source, bool) {
+	if sameResource(f, r) != nil {
+		return "", false
+	}
+	today, then, err := f.rulings(r)
+	if err != nil {
+		return "", false
+	}
+	now, ok := f.given(today, r)
+	if _, before := f.given(then, r); !ok || !before {
+		return "", false
+	}
+	return now.Body.(Approval).Source, true
 }
 
 func (a ApproveExtension) decide(f Facts, r Request) ([]Event, error) {

@@ -32,7 +32,7 @@ func (b Requested) apply(r *Request, e Event) error {
 		Requestor: b.Requestor, Principal: b.Principal,
 		Resource: b.Resource, Title: b.Title, Target: b.Target,
 		Reason: b.Reason, Ticket: b.Ticket, Duration: b.Duration,
-		FiledAt: e.At, FiledUnder: e.Config,
+		FiledAt: e.At, FiledUnder: e.Config, Unreached: e.Unreached,
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ func Justify(before Request, e Event, today, filed *Rules, ahead []Ahead) error 
 	if b, ok := e.Body.(Approval); ok && b.Source.alone() {
 		return f.justifyAlone(before, e)
 	}
+	if b, ok := e.Body.(Extended); ok && b.Source.alone() {
+		return f.justifyExtended(before, b)
+	}
 	if err, cast := f.justifyAhead(before, e); cast {
 		return err
 	}
@@ -90,6 +93,15 @@ func (f Facts) justifyAlone(before Request, e Event) error {
 		return fmt.Errorf("no policy gives this without a person")
 	}
 	return nil
+}
+
+// justifyExtended decides anew an extension that no person approved.
+func (f Facts) justifyExtended(before Request, b Extended) error {
+	f.Actor = Actor{}
+	if source, ok := f.extendedAlone(before); !ok || source != b.Source {
+		return fmt.Errorf("no policy extends this without a person")
+	}
+	return f.roomFor(before, before.Extension.Duration)
 }
 
 // actionOf is what the person of an event must have wanted.

@@ -18,6 +18,7 @@ const (
 	NoticeFailing   = "failing"
 	NoticeExtension = "extension" // followed by the round
 	NoticeReviewed  = "reviewed"  // of a use of break-glass
+	NoticeUnpaged   = "unpaged"   // the people on call could not be called so far
 )
 
 // A Notice is a message that is owed: which one, and to whom (zero: to the
@@ -37,6 +38,9 @@ func Owed(r Request, now time.Time) []Notice {
 		}
 	}
 	add(NoticeApproval, Person{})
+	if at := r.unpaged(); !at.IsZero() && !now.Before(at) {
+		add(NoticeUnpaged, r.Requestor)
+	}
 	for _, p := range r.audience() {
 		for _, name := range r.due(now) {
 			add(name, p)
@@ -80,6 +84,19 @@ func (r Request) due(now time.Time) []string {
 		names = append(names, NoticeReviewed)
 	}
 	return names
+}
+
+// pagePatience is how long a page may take before its requestor is told that it
+// did not go out.
+const pagePatience = time.Minute
+
+// unpaged is when the requestor is to be told that nobody could be called; zero
+// if everybody was, or the notice is out.
+func (r Request) unpaged() time.Time {
+	if _, told := r.Post(NoticeUnpaged, r.Requestor); told || len(Pages(r)) == 0 {
+		return time.Time{}
+	}
+	return r.Escalated.Add(pagePatience)
 }
 
 // expiring is told once for each end that was set.

@@ -44,7 +44,9 @@ func (o OnCall) ways() []Way {
 		if p.AutoApprove {
 			out = append(out, Way{Type: "auto", Integration: "pagerduty", EscalationPolicies: p.EscalationPolicies})
 		}
-		out = append(out, Way{Type: "escalation", Integration: "pagerduty", EscalationPolicies: p.EscalationPolicies, Services: p.Services})
+		if len(p.Services) > 0 { // without one nobody can be paged
+			out = append(out, Way{Type: "escalation", Integration: "pagerduty", EscalationPolicies: p.EscalationPolicies, Services: p.Services})
+		}
 	}
 	if i := o.IncidentIO; i != nil {
 		if i.AutoApprove {
@@ -73,10 +75,11 @@ func (x ruling) onDuty(w Way, duties map[string][]Duty, p Person, auto bool) ans
 
 // meant reports whether a duty is one of those that a way names.
 func (x ruling) meant(w Way, d Duty, auto bool) bool {
+	policies, schedules := x.rules.meant(w)
 	if w.Integration == "incidentio" {
-		return slices.Contains(w.Schedules, d.Schedule)
+		return slices.Contains(schedules, d.Schedule)
 	}
-	if !slices.Contains(w.EscalationPolicies, d.Policy) {
+	if !slices.Contains(policies, d.Policy) {
 		return false
 	}
 	level, scheduled := 1, true
@@ -84,6 +87,19 @@ func (x ruling) meant(w Way, d Duty, auto bool) bool {
 		level, scheduled = c.MaxEscalationLevel, c.RequireSchedule
 	}
 	return !auto || d.Level <= level && (d.Schedule != "" || !scheduled)
+}
+
+// meant are the escalation policies and schedules whose people a way means. One
+// that only names services to page means those of the on-call section: a service
+// does not say who is on call.
+func (r *Rules) meant(w Way) (policies, schedules []string) {
+	if len(w.EscalationPolicies)+len(w.Schedules) > 0 {
+		return w.EscalationPolicies, w.Schedules
+	}
+	if p := r.OnCall.PagerDuty; w.Integration == "pagerduty" && p != nil {
+		policies = p.EscalationPolicies
+	}
+	return policies, nil
 }
 
 // lasts is how long an approval on call is given where nothing was asked for.
@@ -137,7 +153,8 @@ func (n *Needs) ways(r *Rules, ways []Way, filing, escalated bool) {
 			n.ways(r, step, filing, escalated)
 		}
 		if w.Type == "auto" && filing || w.Type == "escalation" && escalated {
-			n.watch(w)
+			policies, schedules := r.meant(w)
+			n.watch(w.Integration, policies, schedules)
 		}
 	}
 }
@@ -151,21 +168,13 @@ func (n *Needs) groups(r *Rules, names []string) {
 	}
 }
 
-func (n *Needs) watch(w Way) {
-	i := slices.IndexFunc(n.Watches, func(o Watch) bool { return o.Integration == w.Integration })
+func (n *Needs) watch(integration string, policies, schedules []string) {
+	i := slices.IndexFunc(n.Watches, func(o Watch) bool { return o.Integration == integration })
 	if i < 0 {
-		n.Watches = append(n.Watches, Watch{Integration: w.Integration})
+		n.Watches = append(n.Watches, Watch{Integration: integration})
 		i = len(n.Watches) - 1
 	}
 	x := &n.Watches[i]
-	for _, id := range w.EscalationPolicies {
-		if !slices.Contains(x.EscalationPolicies, id) {
-			x.EscalationPolicies = append(x.EscalationPolicies, id)
-		}
-	}
-	for _, id := range w.Schedules {
-		if !slices.Contains(x.Schedules, id) {
-			x.Schedules = append(x.Schedules, id)
-		}
-	}
+	x.EscalationPolicies = union(x.EscalationPolicies, policies)
+	x.Schedules = union(x.Schedules, schedules)
 }

@@ -24,6 +24,8 @@ type Request struct {
 	FiledUnder string // config commit of the filing
 
 	Escalated time.Time  // when the people on call were called; zero: not
+	Calls     []Call     // whom that calls
+	Unreached []string   // who could not be asked at the filing, see [Facts.Unreached]
 	Votes     []Ballot   // approvals that were not enough by themselves
 	Decision  *Decision  // approved, denied, cancelled or timed out; nil while pending
 	Grant     *Grant     // nil until the intent to grant stands in the log
@@ -51,7 +53,7 @@ type Decision struct {
 	By        Person    // who settled it; zero for the bot
 	Source    Source    // of an approval
 	Approvers []Person  // in the order of their votes
-	Policies  []string  // the access policies that took part
+	Policies  []string  // the access policies that took part in an approval or denial
 	Reason    string    // of a denial, or of breaking glass
 	Config    string    // config commit it was decided under
 	Expires   time.Time // end of an approved access, extensions included
@@ -156,9 +158,11 @@ type Post struct {
 
 // Refused is a refusal that stands in the log.
 type Refused struct {
-	By   Person
-	Code Code
-	At   time.Time
+	By     Person
+	Action string
+	Code   Code
+	Text   string // what they were told
+	At     time.Time
 }
 
 // Shown is the status as people see it: what fails is shown as failed while it does.

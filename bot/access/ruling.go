@@ -287,24 +287,31 @@ func (x ruling) members(groups []string) []string {
 	return out
 }
 
-// describe says in words who may approve.
-func (x ruling) describe() string {
-	var out []string
+// describe says in words who may approve a request.
+func (x ruling) describe(r Request) string {
+	var people, alone []string
 	for _, p := range x.taking {
 		for _, w := range p.Approval {
-			if s := x.say(w); s != "" {
-				out = append(out, s)
+			if s := x.say(w, r); s != "" {
+				people = append(people, s)
+			}
+			if w.Type == "auto" {
+				alone = append(alone, vendor(w.Integration))
 			}
 		}
 	}
-	if len(out) == 0 {
-		return "nobody"
+	slices.Sort(people)
+	slices.Sort(alone)
+	switch {
+	case len(people) > 0:
+		return strings.Join(slices.Compact(people), "; or ")
+	case len(alone) > 0:
+		return "being on call in " + strings.Join(slices.Compact(alone), " or ") + " when asking: nobody can approve it otherwise"
 	}
-	slices.Sort(out)
-	return strings.Join(slices.Compact(out), "; or ")
+	return "nobody"
 }
 
-func (x ruling) say(w Way) string {
+func (x ruling) say(w Way, r Request) string {
 	switch w.Type {
 	case "reviewers":
 		return "a reviewer (" + list(x.rules.Reviewers) + ")"
@@ -316,13 +323,16 @@ func (x ruling) say(w Way) string {
 	case "manager":
 		return "the manager"
 	case "escalation":
+		if !r.Escalated.IsZero() {
+			return "somebody on call in " + vendor(w.Integration)
+		}
 		return "after Escalate, somebody on call in " + vendor(w.Integration)
 	case "steps":
 		var steps []string
 		for _, step := range w.Steps {
 			var any []string
 			for _, entry := range step {
-				any = append(any, x.say(entry))
+				any = append(any, x.say(entry, r))
 			}
 			steps = append(steps, strings.Join(any, " or "))
 		}

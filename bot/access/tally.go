@@ -47,10 +47,10 @@ func settle(today, then ruling, r Request, cast []Ballot, b Ballot) (verdict, bo
 	}
 	for _, c := range cast {
 		if today.rules.Same(c.By, b.By) || then.rules.Same(c.By, b.By) {
-			return verdict{}, false, refuse(AlreadyVoted, "You have approved this already. It still takes %s.", today.describe())
+			return verdict{}, false, refuse(AlreadyVoted, "You have approved this already. It still takes %s.", today.describe(r))
 		}
 	}
-	return verdict{}, false, refuse(NotYet, "It is not your turn yet: somebody else has to approve first. It takes %s.", today.describe())
+	return verdict{}, false, refuse(NotYet, "It is not your turn yet: somebody else has to approve first. It takes %s.", today.describe(r))
 }
 
 // agree tallies the ballots of those whom both rulings count, though it be at

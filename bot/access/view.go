@@ -20,7 +20,7 @@ func ControlsOf(r Request, today, filed *Rules) Controls {
 	switch r.Status {
 	case Pending:
 		c := Controls{Expiry: Options(r, today, filed), Decide: true, Cancel: true,
-			Escalate: r.Escalated.IsZero() && len((Facts{Rules: today}).Escalations(r)) > 0}
+			Escalate: mayEscalate(r, today, filed)}
 		for _, d := range c.Expiry {
 			if d == r.Duration {
 				c.Preset = d

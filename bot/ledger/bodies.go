@@ -11,7 +11,7 @@ import (
 func recordOf(e access.Event) (record, error) {
 	r := record{
 		Version: formatVersion, EventID: e.ID, Request: e.Request, Event: e.Body.Kind(), At: e.At,
-		By: person(e.By), ConfigCommit: e.Config, Rules: e.Rules, RecordedLate: e.Late,
+		By: person(e.By), ConfigCommit: e.Config, Rules: e.Rules, RecordedLate: e.Late, Unreached: e.Unreached,
 	}
 	for key, members := range e.Groups {
 		if r.Groups == nil {
@@ -45,8 +45,12 @@ func recordOf(e access.Event) (record, error) {
 	case access.Reviewed:
 		r.Message = text(b.Text)
 	case access.Denial:
-		r.Reason = text(b.Reason)
-	case access.Cancellation, access.Timeout, access.Escalation, access.ReviewDue, access.Granted, access.Reminded:
+		r.Reason, r.Policies = text(b.Reason), b.Policies
+	case access.Escalation:
+		for _, c := range b.Calls {
+			r.Calls = append(r.Calls, call(c))
+		}
+	case access.Cancellation, access.Timeout, access.ReviewDue, access.Granted, access.Reminded:
 	case access.RefusedTry:
 		r.Action, r.Code, r.Message = b.Action, string(b.Code), text(b.Text)
 	case access.GrantIntent:
@@ -108,7 +112,7 @@ func (r record) body() (access.Body, error) {
 		}
 		return v, nil
 	case "denied":
-		return access.Denial{Reason: string(r.Reason)}, nil
+		return access.Denial{Reason: string(r.Reason), Policies: r.Policies}, nil
 	case "cancelled":
 		return access.Cancellation{}, nil
 	case "timed_out":
@@ -116,7 +120,11 @@ func (r record) body() (access.Body, error) {
 	case "refused":
 		return access.RefusedTry{Action: r.Action, Code: access.Code(r.Code), Text: string(r.Message)}, nil
 	case "escalated":
-		return access.Escalation{}, nil
+		var b access.Escalation
+		for _, c := range r.Calls {
+			b.Calls = append(b.Calls, access.Call(c))
+		}
+		return b, nil
 	case "reminded":
 		return access.Reminded{}, nil
 	case "notified":

@@ -85,9 +85,16 @@ func kinds() []access.Event {
 	broken := event(37, alice, access.Approval{Source: access.ByBreakGlass, Expires: t0.Add(time.Hour), Target: target, Reason: hostile})
 	late := event(40, access.Person{}, access.Ended{Cause: access.CauseExpired})
 	late.Late = true
+	calls := event(34, alice, access.Escalation{Calls: []access.Call{
+		{Integration: "incidentio", Schedules: []string{"01HSCHED"}, EscalationPath: "01HPATH"},
+		{Integration: "pagerduty", Services: []string{"PSVC123"}, EscalationPolicies: []string{"PABC123"}, From: "ops@example.com"},
+	}})
+	unreached := event(33, alice, access.Requested{Requestor: alice, Principal: alice, Resource: "github/payments", Target: target})
+	unreached.Unreached = []string{"github:acme/dba", "pagerduty"}
+	denied := event(32, bob, access.Denial{Policies: []string{"payments by sre"}})
 	return append(all, broken, event(36, access.Person{}, access.ReviewDue{}), event(35, bob, access.Reviewed{Text: hostile}), escalated, vote,
 		event(41, bob, access.Denial{Reason: hostile}), event(42, alice, access.Cancellation{}), event(43, access.Person{}, access.Timeout{}),
-		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late)
+		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late, calls, unreached, denied)
 }
 
 // TestGolden: files written by any earlier version read the same for ever, and

@@ -72,6 +72,9 @@ type record struct {
 	To        *person `yaml:"to,omitempty"`
 	Channel   string  `yaml:"channel,omitempty"`
 	Permalink string  `yaml:"permalink,omitempty"`
+
+	Calls     []call   `yaml:"calls,omitempty"`
+	Unreached []string `yaml:"unreached,omitempty"`
 }
 
 type person struct {
@@ -88,6 +91,16 @@ type duty struct {
 	Schedule string    `yaml:"schedule,omitempty"`
 	Start    time.Time `yaml:"start,omitempty"`
 	End      time.Time `yaml:"end,omitempty"`
+}
+
+// call is whom one integration was asked to call.
+type call struct {
+	Integration        string   `yaml:"integration"`
+	Services           []string `yaml:"services,omitempty"`
+	EscalationPolicies []string `yaml:"escalation_policies,omitempty"`
+	Schedules          []string `yaml:"schedules,omitempty"`
+	EscalationPath     string   `yaml:"escalation_path,omitempty"`
+	From               string   `yaml:"from,omitempty"`
 }
 
 type target struct {
@@ -194,6 +207,6 @@ func Decode(data []byte) (access.Event, error) {
 	}
 	return access.Event{
 		ID: r.EventID, Request: r.Request, At: r.At.UTC(), By: access.Person(r.By),
-		Config: r.ConfigCommit, Rules: r.Rules, Late: r.RecordedLate, Groups: groupsOf(r.Groups), Duties: dutiesOf(r.OnCall), Body: body,
+		Config: r.ConfigCommit, Rules: r.Rules, Late: r.RecordedLate, Groups: groupsOf(r.Groups), Duties: dutiesOf(r.OnCall), Unreached: r.Unreached, Body: body,
 	}, nil
 }

@@ -35,7 +35,7 @@ func TestEscalate(t *testing.T) {
 		t.Error("Escalate stands after the escalation")
 	}
 	s.written("alice", "is filed", "*Escalated*")
-	for _, p := range access.Pages(s.request(r.ID), s.book.Rules()) {
+	for _, p := range access.Pages(s.request(r.ID)) {
 		s.book.must(t, access.Notify{Request: r.ID, Post: access.Post{
 			Notice: access.NoticePage + "-" + p.Integration, Channel: p.Integration, TS: "Q1", Permalink: "https://acme.pagerduty.example/incidents/Q1",
 		}})
@@ -246,12 +246,16 @@ func policyTales(t *testing.T) map[string]*tale {
 	page := access.Notify{Request: theID, Post: access.Post{Notice: "page-pagerduty", Channel: "pagerduty", TS: "Q1", Permalink: "https://acme.pagerduty.example/incidents/Q1"}}
 	escalated := asked(quorum(), pagerduty).do(alice, access.Escalate{Request: theID})
 	onCall := made(automatic)
+	silent := asked(quorum(), automatic)
+	silent.r.Unreached = []string{"github:acme/dba", "incidentio", "pagerduty"}
 	return map[string]*tale{
 		"asked":      asked(quorum()),
 		"one_of_two": asked(quorum()).do(bob, approve),
 		"two_of_two": asked(quorum()).do(bob, approve).do(dan, approve),
 		"denied":     asked(quorum()).do(bob, approve).do(dan, access.Deny{Request: theID, Reason: "no"}),
 		"escalated":  escalated,
+		"unpaged":    escalated,
+		"silent":     silent,
 		"paged":      asked(quorum(), pagerduty).do(alice, access.Escalate{Request: theID}).do(access.Actor{}, page),
 		"escalation": asked(quorum(), pagerduty).do(alice, access.Escalate{Request: theID}).do(access.Actor{}, page).do(dan, approve),
 		"on_call":    onCall.do(dan, access.File{Resource: "db/orders", Duration: time.Hour}),
@@ -273,12 +277,16 @@ func TestPolicyMessages(t *testing.T) {
 		}
 		scene := slackapp.SceneOf(s.book.rules, "", "https://access.example.com", takes, may, asked, need, vendors)
 		c := access.ControlsOf(s.r, s.book.rules, s.book.rules)
-		golden(t, "policy/"+name, map[string]any{
+		all := map[string]any{
 			"approval": slackapp.ApprovalMessage(s.r, c, scene),
 			"bob":      slackapp.NoticeMessage(s.r, "approve", bob.Person, scene),
 			"carol":    slackapp.NoticeMessage(s.r, "approve", access.Person{Email: "carol@partner.example", Slack: "U0CAROL"}, scene),
 			"filed":    slackapp.NoticeMessage(s.r, access.NoticeFiled, s.r.Requestor, scene),
 			"story":    slackapp.Story(s.r, scene),
-		})
+		}
+		if name == "unpaged" || name == "paged" {
+			all["unpaged"] = slackapp.NoticeMessage(s.r, access.NoticeUnpaged, s.r.Requestor, scene)
+		}
+		golden(t, "policy/"+name, all)
 	}
 }

@@ -55,6 +55,8 @@ func noticeText(r access.Request, kind, notice string, to access.Person, s scene
 		return overText(r, to, s.vendors)
 	case access.NoticeExpiring:
 		return expiringText(r, to, s.vendors)
+	case access.NoticeUnpaged:
+		return unpagedText(r, to, s.vendors)
 	case access.NoticeFailing:
 		return failingText(r, to, s.vendors)
 	case access.NoticeExtension:
@@ -71,9 +73,38 @@ func filedText(r access.Request, to access.Person, vendor string) string {
 		what += " on behalf of " + mention(r.Principal)
 	}
 	if r.Status == access.Pending {
-		return strings.TrimSuffix(what+" is filed. It waits for approval.\n"+escalated(r), "\n")
+		return strings.TrimSuffix(what+" is filed. It waits for approval.\n"+unreached(r)+escalated(r), "\n")
 	}
 	return what + " was " + decidedBy(r, vendor) + "."
+}
+
+// unreached says that an on-call service did not answer at the filing, so that
+// nobody was taken to be on call.
+func unreached(r access.Request) string {
+	var silent []string
+	for _, who := range r.Unreached {
+		if !strings.Contains(who, ":") { // else it is a group's directory
+			silent = append(silent, vendor(who))
+		}
+	}
+	if len(silent) == 0 {
+		return ""
+	}
+	return strings.Join(silent, " and ") + " could not be asked who is on call, so people decide.\n"
+}
+
+// unpagedText says that Escalate has reached nobody so far.
+func unpagedText(r access.Request, to access.Person, vendors string) string {
+	pages := access.Pages(r)
+	if len(pages) == 0 {
+		return filedText(r, to, vendors)
+	}
+	var silent []string
+	for _, p := range pages {
+		silent = append(silent, vendor(p.Integration))
+	}
+	return strings.Join(silent, " and ") + " could not be reached to call the people on call about your request for " + title(r.Title, r.Resource) +
+		". It is tried again and again; whoever may approve it without being on call still can."
 }
 
 func decidedBy(r access.Request, vendor string) string {
@@ -140,7 +171,7 @@ func extensionText(r access.Request, notice string, to access.Person, vendor str
 		}
 		text := whose(r, to) + ": the extension by " + spell(s.Duration) + " was denied by " + mention(s.By)
 		if s.Granted {
-			text = whose(r, to) + ": the extension by " + spell(s.Duration) + " was approved by " + mention(s.By)
+			text = whose(r, to) + ": the extension by " + spell(s.Duration) + " was approved " + bySomebody(s.By)
 		}
 		if s.Reason != "" {
 			text += ", who wrote: " + inert(s.Reason, 500)

@@ -125,13 +125,21 @@ func approvedLine(r access.Request, s scene) string {
 
 func settled(s access.Settled) string {
 	if s.Granted {
-		return "Extended by " + spell(s.Duration) + " by " + mention(s.By) + " " + date(s.At)
+		return "Extended by " + spell(s.Duration) + " " + bySomebody(s.By) + " " + date(s.At)
 	}
 	line := "An extension by " + spell(s.Duration) + " was denied by " + mention(s.By)
 	if s.Reason != "" {
 		line += ": " + inert(s.Reason, 200)
 	}
 	return line
+}
+
+// bySomebody names who decided, or says that it took nobody.
+func bySomebody(p access.Person) string {
+	if p.IsZero() {
+		return "automatically"
+	}
+	return "by " + mention(p)
 }
 
 func failing(r access.Request, f *access.Failure) string {

@@ -227,6 +227,9 @@ func milestones(r access.Request, s scene) []entry {
 		asked += " for " + spell(r.Duration)
 	}
 	out := []entry{{r.FiledAt, asked + " under configuration " + code(clip(r.FiledUnder, 10))}}
+	if text := unreached(r); text != "" {
+		out = append(out, entry{r.FiledAt, strings.TrimSuffix(text, ".\n")})
+	}
 	for _, x := range r.Refusals {
 		out = append(out, entry{x.At, mention(x.By) + " was refused (" + strings.ReplaceAll(string(x.Code), "_", " ") + ")"})
 	}
