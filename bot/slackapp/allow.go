@@ -16,10 +16,12 @@ type Allowances struct {
 	Make     func(ctx context.Context, delivery string, by access.Actor, a access.Allow) (access.Allowance, error)
 	Withdraw func(ctx context.Context, delivery string, by access.Actor, id string) error
 	List     func() []access.Allowance // newest first
+	// Reminded records that somebody was told that one ends; nil: nobody is told.
+	Reminded func(ctx context.Context, delivery, id string, r access.EndReminder) error
 }
 
 const allowUsage = "`/access allow @person RESOURCE FROM..TO DURATION`, for example `/access allow @erin payments-admins 2026-12-01..2026-12-05 4h`. " +
-	"Times are UTC: `2026-12-01` or `2026-12-01T09:00`; an empty FROM is now. `/access allow` lists them, `/access allow withdraw ID` ends one."
+	"Times are UTC: `2026-12-01` or `2026-12-01T09:00`, or `+3d` from now; an empty FROM is now. `/access allow list` lists them, `/access allow withdraw ID` ends one."
 
 // commandAllow makes, lists or withdraws pre-approvals.
 func (a *App) commandAllow(ctx context.Context, c slash, actor access.Actor, rest string) {
@@ -29,9 +31,9 @@ func (a *App) commandAllow(ctx context.Context, c slash, actor access.Actor, res
 	}
 	word, after := cut(rest)
 	switch user, person := parseMention(word); {
-	case word == "":
+	case word == "", strings.EqualFold(word, "list"):
 		a.tell(ctx, c.reply(), a.allowances(actor))
-	case strings.EqualFold(word, "withdraw"):
+	case strings.EqualFold(word, "withdraw"), strings.EqualFold(word, "revoke"):
 		a.withdraw(ctx, c, actor, after)
 	case person:
 		a.allow(ctx, c, actor, user, unescape(after))
@@ -144,8 +146,8 @@ func parseAllow(text string, now time.Time) (access.Allow, error) {
 	return x, err
 }
 
-// moment reads a day or a time, UTC. The end of a day is meant where a window
-// ends; empty is now.
+// moment reads a day or a time, UTC, or how long after now it is. The end of a day
+// is meant where a window ends; empty is now.
 func moment(s string, now time.Time, end bool) (time.Time, error) {
 	if s == "" && !end || strings.EqualFold(s, "now") {
 		return now, nil
@@ -158,6 +160,11 @@ func moment(s string, now time.Time, end bool) (time.Time, error) {
 	}
 	if t, err := time.Parse("2006-01-02T15:04", strings.TrimSuffix(s, "Z")); err == nil {
 		return t, nil
+	}
+	if after, ok := strings.CutPrefix(s, "+"); ok {
+		if d, err := access.ParseDuration(after); err == nil {
+			return now.Add(d), nil
+		}
 	}
 	return time.Time{}, fmt.Errorf("%q is no day or time", s)
 }

@@ -35,6 +35,8 @@ type book struct {
 	// not here can be asked.
 	members map[string][]access.Person
 	duties  map[string][]access.Duty
+
+	allowances *slackapp.Allowances // nil: there are none
 }
 
 // asked is what the bot asks before it decides.
@@ -294,7 +296,7 @@ func (s *stage) run() {
 	s.Helper()
 	app, err := slackapp.New(slackapp.Config{
 		BotToken: s.world.App.BotToken, AppToken: s.world.App.AppToken, APIURL: s.http.URL + "/api/",
-		Handle: s.book.handle, Reader: s.book, Members: s.book.Members, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Handle: s.book.handle, Reader: s.book, Members: s.book.Members, Allowances: s.book.allowances, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		s.Fatal(err)

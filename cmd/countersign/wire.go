@@ -262,6 +262,9 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 				return v.bot.Withdraw(ctx, delivery, by, id)
 			},
 			List: v.ledger.Allowances,
+			Reminded: func(ctx context.Context, delivery, id string, r access.EndReminder) error {
+				return v.bot.Reminded(ctx, delivery, id, r)
+			},
 		},
 		Propose: v.proposeReviewer,
 		Members: func(ctx context.Context, g access.Group) ([]access.Person, error) { return v.bot.Members(ctx, g) },
@@ -280,7 +283,7 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 	}
 	v.bot, err = bot.New(bot.Config{
 		Ledger: v.ledger, Rules: v.rules, Providers: providers,
-		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger,
+		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger, AllowanceNotifier: app,
 		Directories: directories, OnCall: onCall,
 	})
 	return err
