@@ -1,6 +1,7 @@
 // Package forge asks GitHub what the configuration needs to know of it: which
 // pull request brought a commit, who proposed, approved and merged it, and who
-// is in a team.
+// is in a team. It opens pull requests, and tells in a comment or a status what
+// was found about one; it never writes to a branch that people own.
 package forge
 
 import (
@@ -22,6 +23,7 @@ import (
 type GitHub struct {
 	client      *github.Client
 	owner, name string
+	patience    time.Duration
 }
 
 // Config says which repository, and how to reach it.
@@ -30,6 +32,10 @@ type Config struct {
 	Token  string
 	APIURL string       // unset: https://api.github.com/; plain http on loopback only
 	Client *http.Client // unset: one that gives up after 20 s
+	// Patience is how long reading or writing one thing may wait in all where
+	// GitHub says to come back later; unset: not at all. The proposal of a change
+	// never waits.
+	Patience time.Duration
 }
 
 // ErrNothingToDo says that the file is already as it should become.
@@ -37,6 +43,12 @@ var ErrNothingToDo = errors.New("nothing to change")
 
 // ErrElsewhere says that an address is not that of a repository on GitHub.
 var ErrElsewhere = errors.New("not a repository on GitHub")
+
+// ErrNotFound says that GitHub has no such thing, or shows none to this token.
+var ErrNotFound = errors.New("not found on GitHub")
+
+// ErrForbidden says that this token may not do that.
+var ErrForbidden = errors.New("forbidden to this token")
 
 var remote = regexp.MustCompile(`^(?:https://(?:[^@/]+@)?|ssh://(?:[^@/]+@)?|[^@/]+@)([^/:]+)(?::\d+)?[:/]([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(?:\.git)?/?$`)
 
@@ -53,7 +65,7 @@ func NewGitHub(c Config) (*GitHub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &GitHub{client: client, owner: m[2], name: m[3]}, nil
+	return &GitHub{client: client, owner: m[2], name: m[3], patience: c.Patience}, nil
 }
 
 // newClient is a client that sends the token to the configured address only.
@@ -111,31 +123,17 @@ func (g *GitHub) PullRequest(ctx context.Context, commit string) (*PullRequest, 
 	return p, err
 }
 
-// approvers reads all reviews: a later one of the same person replaces their
-// earlier one, except that a mere comment replaces nothing.
+// approvers are those whose last word was an approval.
 func (g *GitHub) approvers(ctx context.Context, number int) ([]string, error) {
-	var order []string
-	last := map[string]string{}
-	opt := &github.ListOptions{PerPage: 100}
-	for {
-		reviews, resp, err := g.client.PullRequests.ListReviews(ctx, g.owner, g.name, number, opt)
-		if err != nil {
-			return nil, fmt.Errorf("reviews of #%d: %w", number, err)
-		}
-		for _, r := range reviews {
-			who := r.GetUser().GetLogin()
-			if who == "" || r.GetState() == "COMMENTED" {
-				continue
-			}
-			if _, seen := last[who]; !seen {
-				order = append(order, who)
-			}
-			last[who] = r.GetState()
-		}
-		if resp.NextPage == 0 {
-			break
-		}
-		opt.Page = resp.NextPage
+	reviews, err := g.reviews(ctx, number)
+	if err != nil {
+		return nil, err
 	}
-	return slices.DeleteFunc(order, func(who string) bool { return last[who] != "APPROVED" }), nil
+	var order []string
+	for _, r := range LastWords(reviews) {
+		if r.State == Approved {
+			order = append(order, r.Login)
+		}
+	}
+	return order, nil
 }
