@@ -25,10 +25,13 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/bot/oncall/incidentio": {own: []string{"bot/access"}},
 	"countersign/bot/oncall/oncalltest": {},
 	"countersign/bot/forge":             {outside: []string{"github.com/google/go-github/v62"}},
+	"countersign/bot/index":             {own: []string{"bot/access"}, outside: []string{"modernc.org/sqlite"}},
+	"countersign/bot/web":               {own: []string{"bot/access", "bot/report"}},
+	"countersign/bot/web/signin":        {own: []string{"bot/access"}, outside: []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}},
 	"countersign/bot":                   {own: []string{"bot/access"}, outside: []string{"github.com/oklog/ulid/v2", "github.com/robfig/cron/v3"}},
 	"countersign/bot/bottest":           {own: []string{"bot", "bot/access", "bot/ledger"}, outside: []string{"github.com/google/go-cmp"}},
 	"countersign/cmd/countersign": {
-		own:     []string{"bot", "bot/access", "bot/forge", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/pagerduty", "bot/provider/gitops", "bot/report", "bot/slackapp", "bot/slacksim", "bot/yamledit", "config", "gitstore"},
+		own:     []string{"bot", "bot/access", "bot/forge", "bot/index", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/oncalltest", "bot/oncall/pagerduty", "bot/provider/gitops", "bot/report", "bot/slackapp", "bot/slacksim", "bot/web", "bot/web/signin", "bot/yamledit", "config", "gitstore"},
 		outside: []string{"github.com/prometheus/client_golang"},
 	},
 }
