@@ -128,9 +128,21 @@ func (r *Rules) Canonical(email string) string {
 	return e
 }
 
+// Address is an e-mail address in lower case. Only ASCII letters are folded:
+// others have look-alikes that fold to ASCII, such as the Kelvin sign, and an
+// address that looks like a reviewer's is not theirs.
+func Address(email string) string {
+	return strings.Map(func(c rune) rune {
+		if 'A' <= c && c <= 'Z' {
+			return c + 'a' - 'A'
+		}
+		return c
+	}, strings.TrimSpace(email))
+}
+
 // plain removes what does not tell people apart: case and plus-tags.
 func plain(email string) string {
-	e := strings.ToLower(strings.TrimSpace(email))
+	e := Address(email)
 	local, domain, ok := strings.Cut(e, "@")
 	if !ok {
 		return e

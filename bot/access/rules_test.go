@@ -228,6 +228,7 @@ func TestCanonical(t *testing.T) {
 		"alice@example.com": "alice@example.com", " ALICE@Example.com ": "alice@example.com",
 		"alice+admin@example.com": "alice@example.com", "AL+x@example.com": "alice@example.com",
 		"bob@example.com": "bob@example.com", "+x@example.com": "+x@example.com", "": "",
+		"boo\u212a@example.com": "boo\u212a@example.com", // the Kelvin sign is no k
 	} {
 		if got := r.Canonical(in); got != want {
 			t.Errorf("Canonical(%q) = %q, want %q", in, got, want)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +82,7 @@ func (d *directory) learn(user payload) access.Actor {
 	defer d.mu.Unlock()
 	a := access.Actor{Person: access.Person{
 		Slack: user.str("id"),
-		Email: strings.ToLower(strings.TrimSpace(user.str("profile", "email"))),
+		Email: access.Address(user.str("profile", "email")),
 	}}
 	a.Barred = barred(user, d.team, d.enterprise)
 	if len(d.people) > 20000 {
@@ -118,7 +117,7 @@ func barred(user payload, team, enterprise string) string {
 // whether somebody who was looked up by address is concerned. Slack sends these
 // events for every new status of anybody.
 func (d *directory) changed(user payload) bool {
-	id, email := user.str("id"), strings.ToLower(user.str("profile", "email"))
+	id, email := user.str("id"), access.Address(user.str("profile", "email"))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.people, id)
@@ -142,7 +141,7 @@ func (d *directory) forgetAddresses() {
 // find is the account with an address; empty if there is none. Slack answers the
 // same for unknown and for deactivated people.
 func (d *directory) find(ctx context.Context, email string) (string, error) {
-	email = strings.ToLower(email)
+	email = access.Address(email)
 	d.mu.Lock()
 	e, ok := d.addresses[email]
 	d.mu.Unlock()

@@ -27,7 +27,7 @@ func (v *service) proposeReviewer(ctx context.Context, by access.Actor, add bool
 	if v.github == nil {
 		return "", access.Refuse(access.NotConfigured, "Changing the reviewers from Slack needs `GITHUB_TOKEN`, and a configuration on GitHub. Edit `%s` by hand instead.", v.configPath)
 	}
-	email = strings.ToLower(strings.TrimSpace(email))
+	email = access.Address(email)
 	if !address.MatchString(email) {
 		return "", access.Refuse(access.BadPrincipal, "That is not an e-mail address.")
 	}
