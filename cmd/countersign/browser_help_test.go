@@ -28,6 +28,7 @@ const patience = 20 * time.Second
 const (
 	alice = "U0ALICE"
 	bob   = "U0BOB"
+	carol = "U0CAROL"
 	dan   = "U0DAN"
 	erin  = "U0ERIN"
 
@@ -75,6 +76,7 @@ type stage struct {
 	t         *testing.T
 	browser   context.Context
 	dir, base string
+	out       *printed // what the demo prints
 }
 
 // startDemo runs the demo until the test ends. Each edit is a pair of texts: what
@@ -87,6 +89,7 @@ func startDemo(t *testing.T, browser context.Context, edits ...string) *stage {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	out, errs := &printed{}, &printed{}
+	s.out = out
 	done := make(chan int, 1)
 	go func() {
 		done <- program.Demo(ctx, out, errs, "--dir", s.dir, "--listen", "127.0.0.1:0")
@@ -171,6 +174,16 @@ func (s *stage) record(pattern string) string {
 		return nil
 	})
 	return said
+}
+
+// said asks whether the demo printed something.
+func (s *stage) said(words string) func() error {
+	return func() error {
+		if !strings.Contains(s.out.String(), words) {
+			return fmt.Errorf("it printed:\n%s", s.out)
+		}
+		return nil
+	}
 }
 
 func (s *stage) get(path string) ([]byte, error) {

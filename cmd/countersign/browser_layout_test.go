@@ -127,7 +127,7 @@ func TestBrowserAccessible(t *testing.T) {
 			d := s.open(dan, "c/"+accessChannel, 1440, 900)
 			d.inject(axe)
 			d.click(control(inChannel, "approve"))
-			d.sees(onlyMe, "not a reviewer")
+			d.sees(onlyMe, "not among those who may approve")
 			d.accessible("refusal")
 
 			w.enter(composer, "/access request"+kb.Enter)

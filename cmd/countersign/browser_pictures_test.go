@@ -31,32 +31,27 @@ func TestBrowserPictures(t *testing.T) {
 	}
 }
 
-// atWork tells a story: one request that is decided, and one that waits while
-// people talk about it. It returns the message of the latter.
+// atWork tells a story: one request that is approved because its requestor is on
+// call, and one that has one approval of two while people talk about it. It
+// returns the message of the latter.
 func atWork(s *stage) string {
 	e := s.desk(erin)
 	e.fileByForm("prod/deployers", "1h", "Ship the hotfix for double receipts", "PAY-1418")
 	b := s.desk(bob)
-	b.hover(inChannel, "Deploy to production")
-	b.click(inChannel + ":hover [data-testid=reply]")
-	b.enter(reply, "Is the rollback ready?"+kb.Enter)
-	e.click("[data-testid=open-thread]")
-	e.enter(reply, "Yes, one click: release 2041 is kept warm"+kb.Enter)
-	b.sees(inThread, "release 2041")
-	b.click(control(inChannel, "approve"))
-	b.sees(inChannel, "Live until")
+	b.sees(inChannel, "is on call", "Live until")
 
 	a := s.desk(alice)
-	a.fileByForm("prod/database-readers", "1h", "Refunds hang since 09:40. I want to see what the queue waits for.", "PAY-1432")
+	a.fileByForm("prod/database-owners", "1h", "Refunds hang since 09:40. I want to free what the queue waits for.", "PAY-1432")
 	b.hover(inChannel, "Production database")
 	b.click(inChannel + ":has([data-testid=action-approve]) [data-testid=reply]")
-	b.misses(inThread, "release 2041")
 	b.enter(reply, "Which tables do you need?"+kb.Enter)
 	a.click("[data-testid=open-thread]", "1 reply")
 	a.sees(inThread, "Which tables do you need?")
-	a.enter(reply, "`refund_jobs` and `payouts`, reading only"+kb.Enter)
+	a.enter(reply, "`refund_jobs`: two rows are locked"+kb.Enter)
 	b.enter(reply, "Fine. An hour should do, ask for more if it does not."+kb.Enter)
 	a.sees(inThread, "An hour should do")
+	b.click(control(inChannel, "approve"))
+	a.sees(inChannel, "1 of 2")
 	return script[string](a, "() => location.hash.split('/').at(-1)")
 }
 
@@ -114,6 +109,14 @@ func (s *stage) readme(request, name string) {
 func (w *window) at(message string) {
 	w.t.Helper()
 	script[string](w, "(ts) => location.hash = location.hash + '/' + ts", message)
+}
+
+// look writes a picture for people to look at, where they asked for pictures.
+func (w *window) look(name string) {
+	w.t.Helper()
+	if *screenshots != "" {
+		w.shoot(name)
+	}
 }
 
 // shoot writes a picture of the window once everything in it holds still.

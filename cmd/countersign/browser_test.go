@@ -50,6 +50,9 @@ func TestBrowser(t *testing.T) {
 		{"the trace shows what happened", traced, nil},
 		{"the keyboard is enough", byKeyboard, nil},
 		{"hostile texts do nothing", hostileTexts, nil},
+		{"it takes two", quorumOfTwo, nil},
+		{"the people on call are paged", escalated, nil},
+		{"who is on call has it at once", onCallAtOnce, nil},
 	}
 	for _, story := range stories {
 		// One after the other: a browser gives its attention to the window in front.
@@ -94,7 +97,7 @@ func requestByForm(t *testing.T, s *stage) {
 	w.click(submit)
 	w.misses(modal)
 	w.sees(inChannel, "Alice Adams asks for access to Production database, read only", "prod/database-readers",
-		"5 minutes", "Refunds hang since 09:40", "PAY-1432", "Waiting for approval", "@access-approvers")
+		"5 minutes", "Refunds hang since 09:40", "PAY-1432", "Waiting for approval", "a reviewer", "@Bob Brown", "@Carol Clark")
 	w.sees(control(inChannel, "expiry"), "5 minutes")
 	s.record(`(?m)^request \w+: alice → prod/database-readers`)
 }
@@ -103,11 +106,11 @@ func refusedAlone(t *testing.T, s *stage) {
 	s.ask(alice, "payments-admins 5m deploy fix")
 	d, b, a := s.desk(dan), s.desk(bob), s.desk(alice)
 	d.click(control(inChannel, "approve"))
-	d.sees(onlyMe, "not a reviewer", "Only visible to you")
+	d.sees(onlyMe, "not among those who may approve", "Only visible to you")
 
-	a.misses(onlyMe, "not a reviewer")
+	a.misses(onlyMe, "not among those who may approve")
 	a.click(control(inChannel, "approve"))
-	a.sees(onlyMe, "not a reviewer", "Only visible to you")
+	a.sees(onlyMe, "not among those who may approve", "Only visible to you")
 
 	// What is said afterwards arrives after the refusals would have.
 	d.enter(composer, "Sorry, not mine to press."+kb.Enter)

@@ -82,6 +82,8 @@ type demonstration struct {
 func (d demonstration) path(name string) string { return filepath.Join(d.dir, name) }
 
 func (d demonstration) run(ctx context.Context, level slog.Level) error {
+	ctx, stop := quietly(ctx)
+	defer stop()
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
@@ -91,14 +93,19 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 	}
 	defer l.Close()
 	base := "http://" + l.Addr().String()
-	world := slacksim.DefaultWorld()
-	log := newLogger(d.err, level, world.App.BotToken, world.App.AppToken, world.App.UserToken)
+	world := demoWorld()
+	log := newLogger(d.err, level, world.App.BotToken, world.App.AppToken, world.App.UserToken, pagerToken)
 	s := setup{
 		repo: d.path("countersign.git"), configBranch: "main", configPath: "countersign.yaml", auditBranch: "audit",
 		dataDir: d.path("data"), poll: 2 * time.Second, log: log,
-		slack: slackTokens{bot: world.App.BotToken, app: world.App.AppToken, user: world.App.UserToken, api: base + "/api/"},
+		slack:     slackTokens{bot: world.App.BotToken, app: world.App.AppToken, user: world.App.UserToken, api: base + "/api/"},
+		pagerduty: vendor{token: pagerToken, api: base + pagerAPI},
 	}
 	again, err := d.repositories(ctx, s)
+	if err != nil {
+		return err
+	}
+	onCall, err := d.pager(base, world)
 	if err != nil {
 		return err
 	}
@@ -113,14 +120,34 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 	}
 	mux := v.health()
 	mux.Handle("/", sim.Handler())
-	stop := serveHTTP(l, mux, log)
-	defer stop()
+	onCall.serve(mux)
+	defer serveHTTP(l, mux, log)()
 	d.welcome(base, again)
 	if err := v.run(ctx); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "\nStopped. The state stays in %s; the same command goes on from here.\n", d.dir)
 	return nil
+}
+
+// quietly is a context that ends with another one, but not by its cause: that
+// somebody pressed Ctrl-C is no reason for a connection to fail.
+func quietly(ctx context.Context) (context.Context, context.CancelFunc) {
+	quiet, stop := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, stop)
+	return quiet, stop
+}
+
+// demoWorld is the workspace of the demo: that of all tests, where each person
+// says what part is theirs.
+func demoWorld() slacksim.World {
+	w := slacksim.DefaultWorld()
+	for i := range w.Users {
+		if w.Users[i].ID == "U0ERIN" {
+			w.Users[i].Title = "Engineer · On call in PagerDuty"
+		}
+	}
+	return w
 }
 
 // repositories makes what is missing of the two repositories, and reports
@@ -176,9 +203,17 @@ func (d demonstration) welcome(base string, again bool) {
          as Dan        press Approve: only he is told why he may not
          anybody       reply in the thread, edit it, delete it
 
+  Quorum        as Alice   /access request prod/database-owners 5m restore a table
+                as Bob, then Carol or Erin: Approve. It takes two of them.
+  On call       as Erin    /access request prod/deployers 5m rollback
+                PagerDuty has her on call, so it is hers at once.
+  Escalation    as Alice   /access request prod/deployers 5m hotfix, then Escalate
+                PagerDuty pages Erin, who may approve it from then on.
+
   Then   git -C %s log audit
          git -C %s show main:access.yaml
+         git -C %s show main:countersign.yaml      the rules, policies included
 
   Ctrl-C ends it.
-`, state, d.dir, base, d.path("countersign.git"), d.path("desired-state.git"))
+`, state, d.dir, base, d.path("countersign.git"), d.path("desired-state.git"), d.path("countersign.git"))
 }

@@ -90,6 +90,7 @@ type answer struct {
 	status int
 	header map[string]string
 	value  any
+	then   func() // what follows from the request, done without the lock; nil: nothing
 }
 
 // wrong complains about a request and refuses it. The caller holds the lock.
@@ -139,6 +140,9 @@ func (d *desk) serve(w http.ResponseWriter, r *http.Request, play func(*http.Req
 		d.mu.Lock()
 		a = play(r, body)
 		d.mu.Unlock()
+		if a.then != nil {
+			a.then()
+		}
 	}
 	switch {
 	case f.Cut:

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/bot/oncall/oncalltest"
 )
@@ -167,5 +168,45 @@ func TestFaultsAreForWhatTheyName(t *testing.T) {
 	}
 	if got := inc.Requests(); len(got) != 5 || got[1] != "GET /v2/schedules" {
 		t.Errorf("requests %q", got)
+	}
+}
+
+// TestPagesAreTold once each, also by a PagerDuty that goes on where another ended.
+func TestPagesAreTold(t *testing.T) {
+	var told []string
+	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	begin := func(before ...oncalltest.Incident) (pd *oncalltest.PagerDuty) {
+		pd = oncalltest.NewPagerDuty(oncalltest.PagerDutyConfig{
+			Token: "t", Complain: t.Errorf, Now: func() time.Time { return now }, Incidents: before,
+			Opened: func(in oncalltest.Incident) { told = append(told, in.Key+" "+strings.Join(pd.Paged(in), " ")) },
+		})
+		pd.AddService("S1", "P1")
+		pd.AddUser("a@example.com")
+		pd.SetOnCalls(
+			oncalltest.OnCall{User: "U1", Email: "dan@example.com", Policy: "P1", Level: 2},
+			oncalltest.OnCall{User: "U2", Email: "erin@example.com", Policy: "P2", Level: 1},
+			oncalltest.OnCall{User: "U3", Email: "bob@example.com", Policy: "P1", Level: 1, Schedule: "C1", Start: now.Add(time.Hour)})
+		return pd
+	}
+	open := func(pd *oncalltest.PagerDuty, want int) {
+		t.Helper()
+		h := map[string]string{"Authorization": "Token token=t", "Accept": "application/vnd.pagerduty+json;version=2", "Content-Type": "application/json", "From": "a@example.com"}
+		if got, body := ask(t, pd, request(t, "POST /incidents", incident, h)); got != want {
+			t.Fatalf("status %d, want %d: %s", got, want, body)
+		}
+	}
+	pd := begin()
+	open(pd, 201)
+	open(pd, 400)
+	pd = begin(pd.Incidents()...)
+	open(pd, 400)
+	pd.Resolve("PINC001")
+	now = now.Add(time.Hour)
+	open(pd, 201)
+	if got, want := strings.Join(told, ", "), "K dan@example.com, K dan@example.com bob@example.com"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	if got := pd.Incidents(); len(got) != 2 || got[1].ID != "PINC002" {
+		t.Errorf("incidents %+v", got)
 	}
 }

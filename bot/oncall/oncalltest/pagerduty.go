@@ -16,6 +16,8 @@ type PagerDutyConfig struct {
 	Now        func() time.Time                 // unset: time.Now
 	WebURL     string                           // where its pages would be; unset: https://acme.pagerduty.com
 	MaxLimit   int                              // entries on a page at most; unset: 100, as PagerDuty has it
+	Incidents  []Incident                       // opened before, the first one first; unset: none
+	Opened     func(Incident)                   // told of each incident that is opened, before the answer; unset: nobody
 	Complain   func(format string, args ...any) // told of each complaint, such as t.Errorf; unset: only kept
 }
 
@@ -70,7 +72,7 @@ func NewPagerDuty(c PagerDutyConfig) *PagerDuty {
 	if c.MaxLimit == 0 {
 		c.MaxLimit = 100
 	}
-	return &PagerDuty{desk: desk{complain: c.Complain}, c: c, services: map[string]string{}}
+	return &PagerDuty{desk: desk{complain: c.Complain}, c: c, services: map[string]string{}, incidents: slices.Clone(c.Incidents)}
 }
 
 // SetOnCalls replaces the list of those who are on call. They become users.
@@ -104,6 +106,26 @@ func (p *PagerDuty) Resolve(id string) {
 	for i := range p.incidents {
 		p.incidents[i].Resolved = p.incidents[i].Resolved || p.incidents[i].ID == id
 	}
+}
+
+// Paged are the addresses of those whom an incident calls now: who is on call in
+// its escalation policy, on any level.
+func (p *PagerDuty) Paged(in Incident) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, o := range p.onCalls {
+		if o.Policy == in.Policy && p.now(o) && !slices.Contains(out, o.Email) {
+			out = append(out, o.Email)
+		}
+	}
+	return out
+}
+
+// now reports whether it is the time of an entry.
+func (p *PagerDuty) now(o OnCall) bool {
+	now := p.c.Now()
+	return !now.Before(o.Start) && (o.End.IsZero() || now.Before(o.End))
 }
 
 // Incidents are all that were opened, the first one first.
@@ -207,9 +229,7 @@ func (p *PagerDuty) listOnCalls(r *http.Request) answer {
 	}
 	var fit []any
 	for _, o := range p.onCalls {
-		now := p.c.Now()
-		if asked(q["escalation_policy_ids[]"], o.Policy) && asked(q["schedule_ids[]"], o.Schedule) &&
-			!now.Before(o.Start) && (o.End.IsZero() || now.Before(o.End)) {
+		if asked(q["escalation_policy_ids[]"], o.Policy) && asked(q["schedule_ids[]"], o.Schedule) && p.now(o) {
 			fit = append(fit, p.onCall(o, slices.Contains(q["include[]"], "users")))
 		}
 	}
@@ -347,7 +367,11 @@ func (p *PagerDuty) open(in Incident, policy *typed) answer {
 	in.URL = p.c.WebURL + "/incidents/" + in.ID
 	in.Created = p.c.Now()
 	p.incidents = append(p.incidents, in)
-	return answer{status: http.StatusCreated, value: map[string]any{"incident": p.incident(in)}}
+	a := answer{status: http.StatusCreated, value: map[string]any{"incident": p.incident(in)}}
+	if p.c.Opened != nil {
+		a.then = func() { p.c.Opened(in) }
+	}
+	return a
 }
 
 func (p *PagerDuty) enqueue(r *http.Request, body []byte) answer {
