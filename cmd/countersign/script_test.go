@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 //	clickon PERSON TEXT BUTTON       on any message in the channel
 //	unheard PERSON BUTTON            a click while the bot is away
 //	submit PERSON [FIELD=TEXT…]      the open form; ! submit: it is sent back, the errors are the stdout
-//	suggest PERSON QUERY             types into the form's resource; the options are the stdout
+//	suggest PERSON QUERY [PATTERN]   types into the form's resource; the options are the stdout
 //	reply|edit|delete PERSON [TEXT]  in the thread of $ID; the latest reply
 //	shortcut|home PERSON
 //	[!] sees [-only|-dm|-home|-form|-channel|-message] PERSON PATTERN      ! sees: not now
@@ -54,6 +54,10 @@ func TestMain(m *testing.M) {
 //	status STATUS                    what the log says of $ID
 //	[!] botlog PATTERN               standard error of the bot; ! botlog: not now
 //	editconfig OLD NEW               a person changes countersign.yaml; $CONFIG is the commit
+//	oncall [-level=N|-permanent] PERSON…     in PagerDuty's policy PSRE, by the schedule PPRIMARY
+//	shift [PERSON]                   in incident.io's schedule 01PRIMARY
+//	vendors down|up                  PagerDuty and incident.io cannot be reached; or can again
+//	[!] pages [-count=N] PATTERN     to people on call, at both; ! pages: not now
 //	commit DIR REF                   sets $COMMIT
 //	takes                            $CONFIG is in force
 //	group [NAME…]                    who is in @access-approvers
@@ -139,10 +143,11 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "loses": loses, "holds": holds, "log": logged, "catch": catch, "record": record, "status": status, "botlog": botlog,
+		"oncall": oncall, "shift": shift, "vendors": vendors, "pages": pages,
 		"startdemo": startdemo, "deed": deed, "finds": finds,
-		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judge,
+		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judging,
 	}
-	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds"}
+	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds", "pages"}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range all {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {

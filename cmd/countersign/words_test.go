@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -281,64 +280,6 @@ func clicks(s *story, args []string) error {
 	return errors.Join(errs...)
 }
 
-func submit(s *story, args []string) error {
-	if len(args) < 1 {
-		return errUsage
-	}
-	v, err := s.form(args[0])
-	if err != nil {
-		return err
-	}
-	fmt.Fprint(s.ts.Stdout(), "") // nothing of an earlier word stands there
-	values := map[string]map[string]any{}
-	for _, a := range args[1:] {
-		name, value, ok := strings.Cut(a, "=")
-		if !ok {
-			return errUsage
-		}
-		if name == "for" {
-			value = userID(value)
-		}
-		if name == "resource" { // only what was offered can be chosen
-			if _, err := s.sim.As(args[0]).Suggest(slacksim.InView(v.ID()), "", name, value); err != nil {
-				return err
-			}
-		}
-		value = strings.ReplaceAll(value, `\n`, "\n")
-		values[name] = map[string]any{name: value}
-	}
-	problems, err := s.sim.As(args[0]).Submit(v.ID(), values)
-	if err != nil {
-		return err
-	}
-	for _, field := range slices.Sorted(maps.Keys(problems)) {
-		fmt.Fprintf(s.ts.Stdout(), "%s: %s\n", field, problems[field])
-	}
-	if refused := len(problems) > 0; refused != s.neg {
-		return fmt.Errorf("sent back: %v %v", refused, problems)
-	}
-	return nil
-}
-
-func suggest(s *story, args []string) error {
-	if len(args) != 2 {
-		return errUsage
-	}
-	v, err := s.form(args[0])
-	if err != nil {
-		return err
-	}
-	found, err := s.sim.As(args[0]).Suggest(slacksim.InView(v.ID()), "", "resource", args[1])
-	if err != nil {
-		return err
-	}
-	fmt.Fprint(s.ts.Stdout(), "")
-	for _, o := range found.Options {
-		fmt.Fprintln(s.ts.Stdout(), textOf(o))
-	}
-	return nil
-}
-
 func reply(s *story, args []string) error {
 	m, ok := s.approval(s.id())
 	if len(args) != 2 || !ok {
@@ -361,20 +302,6 @@ func deleteReply(s *story, args []string) error {
 		return errUsage
 	}
 	return s.sim.As(args[0]).Delete(approvals, s.ts.Getenv("REPLY"))
-}
-
-func shortcut(s *story, args []string) error {
-	if len(args) != 1 {
-		return errUsage
-	}
-	return s.sim.As(args[0]).Shortcut("request_access")
-}
-
-func home(s *story, args []string) error {
-	if len(args) != 1 {
-		return errUsage
-	}
-	return s.sim.As(args[0]).OpenHome()
 }
 
 func sees(s *story, args []string) error {
@@ -459,7 +386,11 @@ func catch(s *story, args []string) error {
 	return fmt.Errorf("no subject matches %s", want)
 }
 
-func logged(s *story, args []string) error {
+func logged(s *story, args []string) error { return s.matches(args, s.subjects) }
+
+// matches waits until one of the lines, or exactly as many as -count= says, match a
+// pattern; negated, it fails if one does now.
+func (s *story) matches(args []string, lines func() []string) error {
 	count := -1
 	if opt, rest := where(args); strings.HasPrefix(string(opt), "-count=") {
 		var err error
@@ -474,7 +405,7 @@ func logged(s *story, args []string) error {
 	}
 	hits := func() int {
 		n := 0
-		for _, l := range s.subjects() {
+		for _, l := range lines() {
 			if want.MatchString(l) {
 				n++
 			}
@@ -483,12 +414,12 @@ func logged(s *story, args []string) error {
 	}
 	if s.neg {
 		if hits() > 0 {
-			return fmt.Errorf("it is there:\n%s", strings.Join(s.subjects(), "\n"))
+			return fmt.Errorf("it is there:\n%s", strings.Join(lines(), "\n"))
 		}
 		return nil
 	}
 	if !eventually(50*1e6, func() bool { n := hits(); return n == count || count < 0 && n > 0 }) {
-		return fmt.Errorf("%d times %s in:\n%s", hits(), args[0], strings.Join(s.subjects(), "\n"))
+		return fmt.Errorf("%d times %s in:\n%s", hits(), args[0], strings.Join(lines(), "\n"))
 	}
 	return nil
 }
@@ -600,9 +531,12 @@ func page(s *story, args []string) error {
 	return err
 }
 
-func judge(s *story, _ []string) error {
+func judging(s *story, _ []string) error {
 	if found := s.sim.Findings(); len(found) > 0 {
 		return fmt.Errorf("the local Slack found %d faults, the first: %s: %s %s", len(found), found[0].Kind, found[0].Text, found[0].Detail)
+	}
+	if wrong := append(s.pagerduty.Complaints(), s.incidentio.Complaints()...); len(wrong) > 0 {
+		return fmt.Errorf("PagerDuty and incident.io complain: %q", wrong)
 	}
 	return s.world.judge()
 }

@@ -16,6 +16,7 @@ import (
 
 	"countersign/bot/access"
 	"countersign/bot/ledger"
+	"countersign/bot/oncall/oncalltest"
 	"countersign/bot/slacksim"
 	"countersign/gitstore"
 )
@@ -67,6 +68,10 @@ type world struct {
 	base string // address of the local Slack
 	down atomic.Bool
 	stop func()
+
+	pagerduty  *oncalltest.PagerDuty
+	incidentio *oncalltest.IncidentIO
+	noVendor   atomic.Bool // neither can be reached
 
 	bot  *exec.Cmd
 	over chan error // what became of bot
@@ -143,7 +148,36 @@ func (w *world) git(dir string, args ...string) (string, error) {
 	return strings.TrimRight(string(out), "\n"), nil
 }
 
-// serveSlack serves the workspace. While it is down, every connection is cut.
+// What the bot must show to those who know who is on call. The judge looks for
+// them, as for Slack's tokens.
+const (
+	pagerdutyToken   = "u+story-pagerduty-key"
+	incidentioAPIKey = "inc-story-incidentio-key"
+)
+
+// vendors serves PagerDuty and incident.io. In PagerDuty the service PSVC follows
+// the escalation policy PSRE.
+func (w *world) vendors() http.Handler {
+	w.pagerduty = oncalltest.NewPagerDuty(oncalltest.PagerDutyConfig{Token: pagerdutyToken})
+	w.pagerduty.AddService("PSVC", "PSRE")
+	w.pagerduty.AddUser("ops@example.com")
+	for _, u := range slacksim.DefaultWorld().Users {
+		w.pagerduty.AddUser(u.Email)
+	}
+	w.incidentio = oncalltest.NewIncidentIO(oncalltest.IncidentIOConfig{Token: incidentioAPIKey})
+	mux := http.NewServeMux()
+	mux.Handle("/pagerduty/", http.StripPrefix("/pagerduty", w.pagerduty))
+	mux.Handle("/incidentio/", http.StripPrefix("/incidentio", w.incidentio))
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.noVendor.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		mux.ServeHTTP(rw, r)
+	})
+}
+
+// serveSlack serves the workspace, and beside it the vendors. While Slack is down,
+// every connection to it is cut.
 func (w *world) serveSlack() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -154,13 +188,17 @@ func (w *world) serveSlack() error {
 		l.Close()
 		return err
 	}
-	slack := w.sim.Handler()
-	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	slack, mux := w.sim.Handler(), http.NewServeMux()
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
 		if w.down.Load() {
 			panic(http.ErrAbortHandler)
 		}
 		slack.ServeHTTP(rw, r)
-	})}
+	})
+	vendors := w.vendors()
+	mux.Handle("/pagerduty/", vendors)
+	mux.Handle("/incidentio/", vendors)
+	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: mux}
 	go func() { _ = srv.Serve(l) }() // ends with Close, and only then
 	w.stop = func() {
 		srv.Close()
@@ -175,6 +213,8 @@ func (w *world) tokens() []string {
 	return []string{
 		"SLACK_BOT_TOKEN=" + app.BotToken, "SLACK_APP_TOKEN=" + app.AppToken, "SLACK_API_URL=" + w.base + "/api/",
 		"COUNTERSIGN_SIGNING_KEY_FILE=" + w.path("signing_key"),
+		"PAGERDUTY_TOKEN=" + pagerdutyToken, "PAGERDUTY_API_URL=" + w.base + "/pagerduty",
+		"INCIDENT_IO_API_KEY=" + incidentioAPIKey, "INCIDENT_IO_API_URL=" + w.base + "/incidentio",
 	}
 }
 

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"countersign/bot/slacksim"
+)
+
+// The words of the stories about forms and the Home tab.
+
+func submit(s *story, args []string) error {
+	if len(args) < 1 {
+		return errUsage
+	}
+	v, err := s.form(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(s.ts.Stdout(), "") // nothing of an earlier word stands there
+	values := map[string]map[string]any{}
+	for _, a := range args[1:] {
+		name, value, ok := strings.Cut(a, "=")
+		if !ok {
+			return errUsage
+		}
+		if name == "for" {
+			value = userID(value)
+		}
+		if name == "resource" { // only what was offered can be chosen
+			if _, err := s.sim.As(args[0]).Suggest(slacksim.InView(v.ID()), "", name, value); err != nil {
+				return err
+			}
+		}
+		value = strings.ReplaceAll(value, `\n`, "\n")
+		values[name] = map[string]any{name: value}
+	}
+	problems, err := s.sim.As(args[0]).Submit(v.ID(), values)
+	if err != nil {
+		return err
+	}
+	for _, field := range slices.Sorted(maps.Keys(problems)) {
+		fmt.Fprintf(s.ts.Stdout(), "%s: %s\n", field, problems[field])
+	}
+	if refused := len(problems) > 0; refused != s.neg {
+		return fmt.Errorf("sent back: %v %v", refused, problems)
+	}
+	return nil
+}
+
+func suggest(s *story, args []string) error {
+	if len(args) < 2 || len(args) > 3 {
+		return errUsage
+	}
+	want, err := pattern([]string{strings.Join(args[2:], "")})
+	if err != nil {
+		return err
+	}
+	v, err := s.form(args[0])
+	if err != nil {
+		return err
+	}
+	var lines []string
+	ok := wait(func() bool {
+		var found slacksim.Suggestions
+		if found, err = s.sim.As(args[0]).Suggest(slacksim.InView(v.ID()), "", "resource", args[1]); err != nil {
+			return true
+		}
+		lines = nil
+		for _, o := range found.Options {
+			lines = append(lines, textOf(o)+"\n")
+		}
+		return want.MatchString(strings.Join(lines, ""))
+	})
+	fmt.Fprint(s.ts.Stdout(), strings.Join(lines, ""))
+	if err == nil && !ok {
+		err = fmt.Errorf("the options are %q", lines)
+	}
+	return err
+}
+
+func shortcut(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return s.sim.As(args[0]).Shortcut("request_access")
+}
+
+func home(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return s.sim.As(args[0]).OpenHome()
+}
