@@ -57,6 +57,8 @@ type Reader interface {
 	Request(id string) (access.Request, bool)
 	// Requests are all of them, newest first.
 	Requests() []access.Request
+	// Unreviewed are those whose use of break-glass nobody has reviewed.
+	Unreviewed() []access.Request
 	// ByPost finds the request that a message of the bot's belongs to.
 	ByPost(channel, ts string) (id string, ok bool)
 }
@@ -262,11 +264,15 @@ func (a *App) catchUp() {
 		}
 	}
 	for i := len(all) - 1; i >= 0; i-- {
-		if r := all[i]; !r.Status.Ended() || r.Last.After(newest.Add(-time.Hour)) {
+		if r := all[i]; open(r) || r.Last.After(newest.Add(-time.Hour)) {
 			a.Changed(r.ID)
 		}
 	}
 }
+
+// open reports whether a request can still change: it has not ended, or the access
+// that was taken is still to be reviewed.
+func open(r access.Request) bool { return !r.Status.Ended() || r.ToReview() }
 
 // Changed says that a request has a new state: its messages are rendered anew, and
 // notices that are owed are posted. It never blocks.
@@ -278,6 +284,7 @@ func (a *App) Changed(id string) {
 	a.out.add(approvalLane, "request "+id, func(ctx context.Context, t *task) error { return a.settleApproval(ctx, id, t) })
 	a.changedFor(r)
 	a.invite(r)
+	a.glassChanged(r)
 	a.refreshHomes()
 }
 
@@ -327,7 +334,7 @@ func (a *App) RulesChanged() {
 // renderOpen renders what is open and waits for somebody.
 func (a *App) renderOpen() {
 	for _, r := range a.cfg.Reader.Requests() {
-		if r.Status == access.Pending || r.Extension != nil {
+		if r.Status == access.Pending || r.Extension != nil || r.ToReview() {
 			a.Changed(r.ID)
 		}
 	}

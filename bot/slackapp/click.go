@@ -75,7 +75,7 @@ func (a *App) clicked(ctx context.Context, c click) {
 	switch c.action {
 	case actExpiry, actOpen:
 		return // choosing is no deciding
-	case fieldFor, fieldResource:
+	case fieldFor, fieldResource, fieldGlass:
 		a.chosen(ctx, c)
 		return
 	case actRequest:
@@ -138,6 +138,11 @@ func (a *App) actionOf(ctx context.Context, c click) access.Action {
 	case actExtend:
 		// Just enough to learn whether any extension can be asked for.
 		return access.Extend{Request: c.request, By: time.Second, Reason: "?", Where: c.where}
+	case actBreakGlass:
+		// Likewise: the form asks for the reason.
+		return access.BreakGlass{Request: c.request, Reason: "?", Where: c.where}
+	case actReview:
+		return access.ReviewAccess{Request: c.request, Where: c.where}
 	}
 	return nil
 }
@@ -159,28 +164,29 @@ func (a *App) expiry(ctx context.Context, c click) time.Duration {
 	return access.ControlsOf(r, a.cfg.Reader.Rules(), a.cfg.Reader.RulesAt(ctx, r.FiledUnder)).Preset
 }
 
-// try decides an action without recording anything: nil if it would be done now.
-func (a *App) try(ctx context.Context, actor access.Actor, do access.Action) error {
+// try decides an action without recording anything: what would be recorded now, or
+// why it would be refused.
+func (a *App) try(ctx context.Context, actor access.Actor, do access.Action) ([]access.Event, error) {
 	id, _ := do.Target()
 	r, ok := a.cfg.Reader.Request(id)
 	if !ok {
-		return noRequest(id)
+		return nil, noRequest(id)
 	}
-	f := a.facts(a.cfg.Reader.Rules())
-	f.Actor, f.Filed = actor, a.cfg.Reader.RulesAt(ctx, r.FiledUnder)
-	_, err := access.Decide(f, r, do)
+	f := a.factsOf(a.cfg.Reader.Rules(), actor, do)
+	f.Filed = a.cfg.Reader.RulesAt(ctx, r.FiledUnder)
+	events, err := access.Decide(f, r, do)
 	if why, refused := access.AsRefusal(err); refused && asked(why.Code) && asksElsewhere(r, f.Rules, f.Filed) {
 		// Who is in groups or on call is asked when it is decided.
-		return nil
+		return nil, nil
 	}
-	return err
+	return events, err
 }
 
 // asked reports whether a refusal may rest on who is in a group or on call.
 func asked(c access.Code) bool {
 	switch c {
 	case access.DirectoryDown, access.NotApprover, access.NotReviewer, access.NoLongerReviewer, access.ReviewerTooLate,
-		access.OwnRequest, access.OwnAccess, access.NotRequestable, access.PolicyDenies, access.TooLong:
+		access.OwnRequest, access.OwnAccess, access.NotRequestable, access.PolicyDenies, access.TooLong, access.NotConfigured:
 		return true
 	}
 	return false

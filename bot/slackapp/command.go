@@ -32,6 +32,7 @@ const helpText = "*Countersign* gives access for a limited time, after somebody 
 	"`/access give-back ID` · end your access before its time\n" +
 	"`/access extend ID 1h [reason…]` · ask for more time\n" +
 	"`/access revoke ID [reason…]` · end somebody's access (reviewers)\n" +
+	"`/access review ID [what you found]` · review a use of break-glass (approvers)\n" +
 	"`/access escalate ID` · page the people on call to a request of yours\n" +
 	"`/access who RESOURCE` · whose approval it takes, and who has it\n" +
 	"`/access reviewers` · who the reviewers are; `reviewers add|remove @person` opens a pull request\n" +
@@ -58,7 +59,7 @@ func (a *App) command(ctx context.Context, c slash) {
 		return
 	}
 	switch verb {
-	case "cancel", "give-back", "giveback", "extend", "revoke", "escalate":
+	case "cancel", "give-back", "giveback", "extend", "revoke", "escalate", "review":
 		a.commandAct(ctx, c, actor, verb, rest)
 	case "list":
 		a.tell(ctx, c.reply(), a.listText(actor))
@@ -186,7 +187,7 @@ func (a *App) tickets(rules *access.Rules, user, principal, resource string) []*
 // incomplete reports whether a request lacks what the form would ask for. The rules
 // themselves say so.
 func (a *App) incomplete(rules *access.Rules, user, principal string, f access.File) bool {
-	why := a.rehearse(rules, user, principal, f)
+	_, why := a.rehearse(rules, user, principal, f)
 	if why == nil {
 		return false
 	}
@@ -212,6 +213,12 @@ func (a *App) commandAct(ctx context.Context, c slash, actor access.Actor, verb,
 		do, done = access.Escalate{Request: r.ID}, done+"is escalated: the people on call are paged."
 	case "revoke":
 		do, done = access.Revoke{Request: r.ID, Reason: typed(rest)}, done+"is being revoked."
+	case "review":
+		if rest == "" {
+			a.askFirst(ctx, click{id: c.id(), user: c.user, action: actReview, request: r.ID, trigger: c.trigger, response: c.response}, actor, access.ReviewAccess{Request: r.ID})
+			return
+		}
+		do, done = access.ReviewAccess{Request: r.ID, Text: typed(rest)}, done+"is reviewed."
 	case "extend":
 		long, reason := cut(rest)
 		by, err := access.ParseDuration(long)

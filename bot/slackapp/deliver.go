@@ -59,6 +59,10 @@ func (a *App) settleApproval(ctx context.Context, id string, t *task) error {
 			}
 		}
 	}
+	r, err := a.announceGlass(ctx, r, t)
+	if err != nil {
+		return err
+	}
 	return a.askExtension(ctx, r, t)
 }
 
@@ -73,7 +77,9 @@ func (a *App) standsFor(ctx context.Context, r access.Request, p access.Post) (m
 	case p.Notice == access.NoticeApproval:
 		return a.approval(ctx, r), true
 	case p.Notice == noticeApprove && r.Status != access.Pending:
-		return say(invitation(r, access.Person{}, a.scene(ctx, r))), true
+		return say(withReview(invitation(r, access.Person{}, a.scene(ctx, r)), r)), true
+	case p.Notice == noticeGlass && !r.ToReview():
+		return glassCall(r, a.scene(ctx, r)), true
 	}
 	return message{}, false
 }
@@ -330,7 +336,7 @@ func (a *App) unsettled() time.Time {
 	}
 	since := newest
 	for _, r := range all {
-		if (!r.Status.Ended() || r.Last.After(newest.Add(-time.Hour))) && r.FiledAt.Before(since) {
+		if (open(r) || r.Last.After(newest.Add(-time.Hour))) && r.FiledAt.Before(since) {
 			since = r.FiledAt
 		}
 	}

@@ -13,6 +13,8 @@ var (
 	NoticeMessage   = noticeMessage
 	HomeBlocks      = homeBlocks
 	RequestForm     = requestForm
+	GlassForm       = glassForm
+	GlassCall       = glassCall
 	Story           = story
 	ClickOf         = clickOf
 	SlashOf         = slashOf
@@ -29,11 +31,31 @@ type (
 	Scene   = scene
 	Payload = payload
 	Wish    = wish
+	Offer   = offer
+	Taking  = taking
 )
 
 // SceneOf is what stands beside the state of a request.
 func SceneOf(rules *access.Rules, group, dashboard, takes string, may []string, asked []access.Person, need int, vendors string) scene {
 	return scene{rules: rules, group: group, dashboard: dashboard, takes: takes, may: may, asked: asked, need: need, vendors: vendors}
+}
+
+// OfferOf says whether break-glass is open, and why not for now.
+func OfferOf(open bool, why string) offer { return offer{open: open, why: why} }
+
+// OfferGlass is a scene in which break-glass is offered, and some people may review.
+func (s scene) OfferGlass(o offer, review ...access.Person) scene {
+	s.glass, s.examiners = o, review
+	for _, p := range review {
+		s.review = append(s.review, s.rules.Who(p))
+	}
+	return s
+}
+
+// Ticked is a wish to break glass.
+func (w wish) Ticked() wish {
+	w.glass = true
+	return w
 }
 
 // Form is the form behind a button.

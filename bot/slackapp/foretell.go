@@ -15,6 +15,16 @@ func (a *App) facts(rules *access.Rules) access.Facts {
 	return access.Facts{Now: time.Now(), Rules: rules, Members: a.members.recall()}
 }
 
+// factsOf are those for a dry run of what somebody wants.
+func (a *App) factsOf(rules *access.Rules, actor access.Actor, do access.Action) access.Facts {
+	f := a.facts(rules)
+	f.Actor = actor
+	if access.BreaksGlass(do) {
+		f.Unreviewed = a.unreviewed(rules, actor.Person)
+	}
+	return f
+}
+
 // offered are those of some resources that a person may ask for, at most so many.
 // It looks at no more of them than it must.
 func (a *App) offered(rules *access.Rules, principal access.Person, found []access.Resource, most int) []access.Resource {
@@ -115,14 +125,16 @@ func (a *App) maySee(ctx context.Context, rules *access.Rules, p access.Person, 
 	if rules.MaySee(p, r) {
 		return true
 	}
-	if _, asked := r.Post(noticeApprove, p); asked && p.Slack != "" {
-		return true
+	for _, notice := range []string{noticeApprove, noticeGlass} {
+		if _, asked := r.Post(notice, p); asked && p.Slack != "" {
+			return true
+		}
 	}
 	same := func(x access.Person) bool { return rules.Same(x, p) }
 	if d := r.Decision; d != nil && slices.ContainsFunc(d.Approvers, same) || voted(rules, r.Votes, p) {
 		return true
 	}
-	return len(rules.Policies) > 0 && a.mayApprove(ctx, rules, p, r)
+	return len(rules.Policies) > 0 && a.mayApprove(ctx, rules, p, r) || a.reviewWaitsFor(rules, p, r)
 }
 
 // voted reports whether somebody's approval is among those given.

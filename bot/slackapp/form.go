@@ -19,6 +19,7 @@ type wish struct {
 	duration string
 	reason   string
 	ticket   string
+	glass    bool // to be taken without approval
 }
 
 // openForm opens the form at once: it is made from memory, and Slack's trigger is
@@ -33,7 +34,7 @@ func (a *App) openForm(ctx context.Context, trigger string, to reply, w wish) {
 		w.user = to.user
 	}
 	rules := a.cfg.Reader.Rules()
-	_, err := a.web.bot.OpenViewContext(ctx, trigger, requestForm(rules, w, a.foretell(rules, to.user, w.user, w.resource)))
+	_, err := a.web.bot.OpenViewContext(ctx, trigger, a.form(rules, to.user, w))
 	if err != nil {
 		a.log.Warn("slack: the form could not be opened", "error", a.web.safe(err))
 		a.tell(ctx, to, say(triggerText))
@@ -63,24 +64,29 @@ func (a *App) chosen(ctx context.Context, c click) {
 	a.members.look(ctx, elsewhere(rules))
 	// What was entered stays: the names of blocks and elements do. If the form has
 	// changed meanwhile, a later choice has been taken up.
-	_, err := a.web.bot.UpdateViewContext(ctx, requestForm(rules, w, a.foretell(rules, c.user, w.user, w.resource)), "", c.view.str("hash"), c.view.str("id"))
+	_, err := a.web.bot.UpdateViewContext(ctx, a.form(rules, c.user, w), "", c.view.str("hash"), c.view.str("id"))
 	if err != nil {
 		a.log.Debug("slack: the form was not brought up to date", "error", a.web.safe(err))
 	}
+}
+
+// form is the form as it is for somebody, from memory.
+func (a *App) form(rules *access.Rules, user string, w wish) slack.ModalViewRequest {
+	return requestForm(rules, w, a.foretell(rules, user, w.user, w.resource), a.glassFor(rules, user, w.user, w.resource))
 }
 
 // wishOf is what stands in the form.
 func wishOf(rules *access.Rules, v payload) wish {
 	return wish{
 		resource: resourceID(rules, field(v, fieldResource)), user: first(field(v, fieldFor), v.str("private_metadata")),
-		duration: field(v, fieldDuration), reason: field(v, fieldReason), ticket: field(v, fieldTicket),
+		duration: field(v, fieldDuration), reason: field(v, fieldReason), ticket: field(v, fieldTicket), glass: field(v, fieldGlass) != "",
 	}
 }
 
 // requestForm is the form for a new request. Where it is known what is demanded of
 // the resource that is chosen, the fields say so. It carries for whom it is: what
 // is offered depends on that.
-func requestForm(rules *access.Rules, w wish, e *access.Explanation) slack.ModalViewRequest {
+func requestForm(rules *access.Rules, w wish, e *access.Explanation, o offer) slack.ModalViewRequest {
 	if e == nil {
 		e = &access.Explanation{Reasons: rules.Settings.RequireReason, Durations: rules.Settings.RequireDuration}
 		if rules.Settings.RequireTicket != nil {
@@ -95,8 +101,14 @@ func requestForm(rules *access.Rules, w wish, e *access.Explanation) slack.Modal
 		resourceField(rules, w.resource, resourceHint(rules, e)),
 		forField(w.user),
 		textField(fieldDuration, "Duration", durationHint(rules, w.resource, e.Limit), w.duration, 40, e.Durations),
-		textField(fieldReason, "Reason", "The reviewers and the audit log see it.", w.reason, access.MaxText, e.Reasons),
+		textField(fieldReason, "Reason", "The reviewers and the audit log see it.", w.reason, access.MaxText, e.Reasons || w.glass && o.now()),
 		textField(fieldTicket, "Ticket", ticketHint, w.ticket, 200, len(e.Tickets) > 0),
+	}
+	switch {
+	case o.now():
+		blocks = append(blocks, glassField(w.glass))
+	case o.open:
+		blocks = append(blocks, note("*Break glass*: "+o.why))
 	}
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: formRequest, PrivateMetadata: w.user,
@@ -249,7 +261,7 @@ func (a *App) submittedRequest(p, v payload) (any, func(context.Context)) {
 	rules, user := a.cfg.Reader.Rules(), p.str("user", "id")
 	w := wishOf(rules, v)
 	w.user = first(w.user, user)
-	f := access.File{Resource: w.resource, Reason: w.reason, Ticket: w.ticket}
+	f := access.File{Resource: w.resource, Reason: w.reason, Ticket: w.ticket, BreakGlass: w.glass}
 	if w.duration != "" {
 		d, err := access.ParseDuration(w.duration)
 		if err != nil {
@@ -260,6 +272,9 @@ func (a *App) submittedRequest(p, v payload) (any, func(context.Context)) {
 	if name, why := a.formErrors(user, w.user, f); why != nil {
 		return errorsAnswer(name, flat(why.Text)), nil
 	}
+	if f.BreakGlass {
+		return a.confirmGlass(user, w, f), nil
+	}
 	return nil, func(ctx context.Context) { a.file(ctx, formID(v), reply{user: user}, f, w.user) }
 }
 
@@ -267,7 +282,7 @@ func (a *App) submittedRequest(p, v payload) (any, func(context.Context)) {
 // field that is wrong. People who are not known yet are judged when it is recorded.
 func (a *App) formErrors(user, principal string, f access.File) (string, *access.Refusal) {
 	rules := a.cfg.Reader.Rules()
-	why := a.rehearse(rules, user, principal, f)
+	_, why := a.rehearse(rules, user, principal, f)
 	if why == nil {
 		return "", nil
 	}
@@ -280,32 +295,34 @@ func (a *App) formErrors(user, principal string, f access.File) (string, *access
 		return fieldTicket, why
 	case access.BadPrincipal:
 		return fieldFor, why
+	case access.NotConfigured, access.NotYours, access.ReviewFirst:
+		return fieldGlass, why
 	}
 	return fieldResource, why
 }
 
-// rehearse decides a filing on what is known without asking anybody: nil where it
-// would be filed, or only asking can tell.
-func (a *App) rehearse(rules *access.Rules, user, principal string, f access.File) *access.Refusal {
-	facts := a.facts(rules)
-	facts.New, facts.Actor = "?", a.presumed(user)
+// rehearse decides a filing on what is known without asking anybody. It is not
+// refused where it would be filed, or where only asking can tell.
+func (a *App) rehearse(rules *access.Rules, user, principal string, f access.File) ([]access.Event, *access.Refusal) {
+	facts := a.factsOf(rules, a.presumed(user), f)
+	facts.New = "?"
 	_, known := a.people.recall(principal)
 	if principal != user {
 		f.Principal = a.presumed(principal)
 	}
-	_, err := access.Decide(facts, access.Request{}, f)
+	events, err := access.Decide(facts, access.Request{}, f)
 	why, refused := access.AsRefusal(err)
 	if !refused {
-		return nil
+		return events, nil
 	}
 	switch why.Code {
-	case access.NotRequestable, access.PolicyDenies, access.DirectoryDown:
+	case access.NotRequestable, access.PolicyDenies, access.DirectoryDown, access.NotConfigured:
 		res, _ := rules.Resource(f.Resource)
 		if !known || len(access.NeedsOf(res, true, false, rules).Groups) > 0 {
-			return nil
+			return nil, nil
 		}
 	}
-	return why
+	return nil, why
 }
 
 // presumed is what is known about somebody, or somebody who may act.

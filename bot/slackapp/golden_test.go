@@ -188,9 +188,9 @@ func TestForms(t *testing.T) {
 	for _, action := range []string{"deny", "revoke", "extend", "deny_extension"} {
 		golden(t, "form/"+action, slackapp.Form(action, s.r, s.book.rules))
 	}
-	golden(t, "form/request", slackapp.RequestForm(s.book.rules, slackapp.ParseRequest("github/payments-admins for <@U0ERIN|erin> 2h why &amp; how"), nil))
+	golden(t, "form/request", slackapp.RequestForm(s.book.rules, slackapp.ParseRequest("github/payments-admins for <@U0ERIN|erin> 2h why &amp; how"), nil, slackapp.Offer{}))
 	demanding(nil, s.book)
-	golden(t, "form/demanding", slackapp.RequestForm(s.book.rules, slackapp.Wish{}, nil))
+	golden(t, "form/demanding", slackapp.RequestForm(s.book.rules, slackapp.Wish{}, nil, slackapp.Offer{}))
 }
 
 func TestHomeAndStory(t *testing.T) {
@@ -199,8 +199,9 @@ func TestHomeAndStory(t *testing.T) {
 		all = append(all, tales(t)[name].r)
 	}
 	rules := newBook().rules
-	golden(t, "home/alice", slackapp.HomeBlocks(alice, rules, all, func(access.Request) bool { return false }))
-	golden(t, "home/bob", slackapp.HomeBlocks(bob, rules, all, func(r access.Request) bool { return r.Status == access.Pending || r.Extension != nil }))
+	none := func(access.Request) bool { return false }
+	golden(t, "home/alice", slackapp.HomeBlocks(alice, rules, all, none, none))
+	golden(t, "home/bob", slackapp.HomeBlocks(bob, rules, all, func(r access.Request) bool { return r.Status == access.Pending || r.Extension != nil }, none))
 	s := tales(t)["unmoved"]
 	s.do(bob, access.Say{Request: theID, TS: "1", Text: "why <now>, <@U0DAN|dan> & <!here>?"}).do(bob, access.EditMessage{Request: theID, TS: "1", Text: "why today?"}).do(bob, access.DeleteMessage{Request: theID, TS: "1"})
 	golden(t, "story", slackapp.Story(s.r, s.scene()))

@@ -57,7 +57,8 @@ func (a *App) publishHome(user string) {
 		}
 		rules := a.cfg.Reader.Rules()
 		waits := func(r access.Request) bool { return a.waitsFor(ctx, rules, actor.Person, r) }
-		view := message{Blocks: homeBlocks(actor, rules, a.cfg.Reader.Requests(), waits)}
+		reviews := func(r access.Request) bool { return a.reviewWaitsFor(rules, actor.Person, r) }
+		view := message{Blocks: homeBlocks(actor, rules, a.cfg.Reader.Requests(), waits, reviews)}
 		if a.rendered.same("home", user, view) {
 			return nil
 		}
@@ -84,8 +85,8 @@ func (a *App) waitsFor(ctx context.Context, rules *access.Rules, me access.Perso
 }
 
 // homeBlocks are what a person sees in the Home tab: their access, what they asked
-// for, what waits for them, and what was lately.
-func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request, waiting func(access.Request) bool) []slack.Block {
+// for, what waits for their approval and for their review, and what was lately.
+func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request, waiting, reviewing func(access.Request) bool) []slack.Block {
 	blocks := []slack.Block{
 		slack.NewHeaderBlock(label("Your access", 150)),
 		slack.NewActionBlock("ask", button(actRequest, "Request access", "new", slack.StylePrimary)),
@@ -93,7 +94,7 @@ func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request, wait
 	if me.Barred != "" {
 		return []slack.Block{section(mrkdwn(me.Barred))}
 	}
-	var live, mine, waits, past []access.Request
+	var live, mine, waits, reviews, past []access.Request
 	for _, r := range all {
 		involved := r.Involves(rules, me.Person)
 		switch {
@@ -107,10 +108,14 @@ func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request, wait
 		if waiting(r) {
 			waits = append(waits, r)
 		}
+		if reviewing(r) {
+			reviews = append(reviews, r)
+		}
 	}
 	blocks = append(blocks, homeLive(live, me.Person)...)
 	blocks = append(blocks, homeList("Waiting for approval", mine, 8, func(r access.Request) slack.Block { return homePending(r, me.Person, rules) })...)
 	blocks = append(blocks, homeList("Waiting for you", waits, 8, homeWaiting)...)
+	blocks = append(blocks, homeList("Waiting for your review", reviews, 8, homeReview)...)
 	return append(blocks, homeList("Lately", past, 10, func(r access.Request) slack.Block { return note(storyLine(r)) })...)
 }
 
@@ -120,7 +125,7 @@ func homeLive(live []access.Request, me access.Person) []slack.Block {
 	}
 	var blocks []slack.Block
 	for _, r := range live[:min(len(live), 8)] {
-		blocks = append(blocks, section(mrkdwn(approvedText(r, me, ""))))
+		blocks = append(blocks, section(mrkdwn(withReview(approvedText(r, me, ""), r))))
 		if access.Holds(r) {
 			blocks = append(blocks, slack.NewActionBlock("live "+r.ID, holderControls(r)...))
 		}
@@ -166,4 +171,9 @@ func homeWaiting(r access.Request) slack.Block {
 		accessory = slack.NewAccessory(open)
 	}
 	return slack.NewSectionBlock(mrkdwn(text+"\n"+code(r.ID)), nil, accessory, slack.SectionBlockOptionBlockID("waits "+r.ID))
+}
+
+func homeReview(r access.Request) slack.Block {
+	text := headline(r) + ", " + date(r.Decision.At) + "\n" + code(r.ID) + thread(r)
+	return slack.NewSectionBlock(mrkdwn(text), nil, slack.NewAccessory(reviewButton(r)), slack.SectionBlockOptionBlockID("review "+r.ID))
 }

@@ -50,11 +50,32 @@ func (a *App) account(ctx context.Context, rules *access.Rules, email string) (a
 	return access.Person{}, false, nil
 }
 
-// invite queues the invitations of a request's approvers, where access policies
-// name them. Each is posted once and recorded; what stands in it follows the state,
+// calls is the notice by which a request calls people: for their approval, where
+// access policies name them, or to review a use of break-glass. It is empty where
+// nobody is called.
+func (s scene) calls(r access.Request) (notice string, people []access.Person) {
+	switch {
+	case r.ToReview():
+		return noticeGlass, s.examiners
+	case r.Status == access.Pending && len(s.rules.Policies) > 0:
+		return noticeApprove, s.asked
+	}
+	return "", nil
+}
+
+// wanted reports whether a notice still calls this person.
+func (s scene) wanted(r access.Request, notice string, p access.Person) bool {
+	if notice == noticeGlass {
+		return r.ToReview() && s.mayReview(p)
+	}
+	return s.wants(r, p)
+}
+
+// invite queues the invitations of a request's approvers, and of those who may
+// review what was taken without them. Each is posted once and recorded; what stands in it follows the state,
 // so that nobody is left with one that is void.
 func (a *App) invite(r access.Request) {
-	if r.Status != access.Pending || len(a.cfg.Reader.Rules().Policies) == 0 {
+	if notice, _ := (scene{rules: a.cfg.Reader.Rules()}).calls(r); notice == "" {
 		return
 	}
 	a.out.add(inviteLane, "request "+r.ID, func(ctx context.Context, _ *task) error { return a.settleInvitations(ctx, r.ID) })
@@ -62,23 +83,27 @@ func (a *App) invite(r access.Request) {
 
 func (a *App) settleInvitations(ctx context.Context, id string) error {
 	r, ok := a.cfg.Reader.Request(id)
-	if _, posted := r.ApprovalPost(); !ok || !posted || r.Status != access.Pending {
+	if _, posted := r.ApprovalPost(); !ok || !posted {
 		return nil
 	}
 	s := a.scene(ctx, r)
-	if len(s.asked) > mostInvited {
+	notice, people := s.calls(r)
+	switch {
+	case notice == noticeGlass && len(people) > mostInvited:
+		return nil // they are called in the thread
+	case len(people) > mostInvited:
 		a.out.add(approvalLane, "call "+id, func(ctx context.Context, t *task) error { return a.callMany(ctx, id, t) })
 		return nil
 	}
 	unknown := 0
-	for _, p := range s.asked {
-		invited := func(x access.Post) bool { return x.Notice == noticeApprove && s.rules.Same(x.To, p) }
+	for _, p := range people {
+		invited := func(x access.Post) bool { return x.Notice == notice && s.rules.Same(x.To, p) }
 		switch {
 		case p.Slack == "":
 			unknown++
 		case s.rules.Same(p, r.Requestor), slices.ContainsFunc(r.Posts, invited):
 		default:
-			a.out.add("dm "+p.Slack, "approve "+id, func(ctx context.Context, t *task) error { return a.inviteOne(ctx, id, p, t) })
+			a.out.add("dm "+p.Slack, notice+" "+id, func(ctx context.Context, t *task) error { return a.inviteOne(ctx, id, notice, p, t) })
 		}
 	}
 	if unknown > 0 {
@@ -89,13 +114,13 @@ func (a *App) settleInvitations(ctx context.Context, id string) error {
 
 // inviteOne writes to one approver. A try whose outcome is unknown is looked for
 // even if the request has moved on: then what was posted becomes known, and true.
-func (a *App) inviteOne(ctx context.Context, id string, to access.Person, t *task) error {
+func (a *App) inviteOne(ctx context.Context, id, notice string, to access.Person, t *task) error {
 	r, ok := a.cfg.Reader.Request(id)
-	if _, done := r.Post(noticeApprove, to); !ok || done {
+	if _, done := r.Post(notice, to); !ok || done {
 		return nil
 	}
 	s := a.scene(ctx, r)
-	wanted := s.wants(r, to)
+	wanted := s.wanted(r, notice, to)
 	if !wanted && !t.unclear {
 		return nil
 	}
@@ -103,13 +128,13 @@ func (a *App) inviteOne(ctx context.Context, id string, to access.Person, t *tas
 	if err != nil {
 		return err
 	}
-	where := target{channel: channel, request: id, notice: noticeApprove, to: to}
+	where := target{channel: channel, request: id, notice: notice, to: to}
 	if !wanted {
 		if ts, err := a.find(ctx, where, r.FiledAt); err != nil || ts == "" {
 			return err
 		}
 	}
-	_, err = a.deliver(ctx, r, where, noticeMessage(r, noticeApprove, to, s), t)
+	_, err = a.deliver(ctx, r, where, noticeMessage(r, notice, to, s), t)
 	return err
 }
 

@@ -21,6 +21,8 @@ const (
 	actDenyExtension    = "deny_extension"
 	actGiveBack         = "give_back"
 	actExtend           = "extend"
+	actBreakGlass       = "break_glass"
+	actReview           = "review"
 	actRequest          = "request_access"
 	actOpen             = "open" // a link: Slack opens it, nothing is to be done
 

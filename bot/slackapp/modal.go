@@ -11,14 +11,21 @@ import (
 )
 
 // decision is a form that a button opens before anything is decided.
-type decision struct{ title, submit, intro string }
+type decision struct {
+	title, submit, intro string
+	label                string // of the text; empty: Reason
+	needed               bool   // whether there must be a text
+}
 
 // decisions are the buttons that open a form. Its text is constant.
 var decisions = map[string]decision{
-	actDeny:          {"Deny the request", "Deny", "One denial ends the request. The requestor is told."},
-	actRevoke:        {"Revoke the access", "Revoke", "The access ends now. The requestor is told."},
-	actDenyExtension: {"Deny the extension", "Deny", "The access goes on to its present end."},
-	actExtend:        {"Extend the access", "Ask", "An approver decides, as for a new request."},
+	actDeny:          {title: "Deny the request", submit: "Deny", intro: "One denial ends the request. The requestor is told."},
+	actRevoke:        {title: "Revoke the access", submit: "Revoke", intro: "The access ends now. The requestor is told."},
+	actDenyExtension: {title: "Deny the extension", submit: "Deny", intro: "The access goes on to its present end."},
+	actExtend:        {title: "Extend the access", submit: "Ask", intro: "An approver decides, as for a new request."},
+	actReview: {title: "Review the use", submit: "Reviewed", label: "What you found", needed: true,
+		intro: "Nobody has approved this access beforehand. Look at what was done with it; what you write is recorded, and told."},
+	actBreakGlass: {}, // see glassForm
 }
 
 // errand is what a form carries in its private metadata.
@@ -36,18 +43,21 @@ func (e errand) where() access.Place { return access.Place{Channel: e.Channel, T
 const (
 	formDecision  = "decision"
 	formRequest   = "request"
+	formGlass     = "break_glass"
 	fieldReason   = "reason"
 	fieldDuration = "duration"
 	fieldResource = "resource"
 	fieldFor      = "for"
 	fieldTicket   = "ticket"
+	fieldGlass    = "glass"
 )
 
 // askFirst opens the form of a button. Who would be refused anyway is told so
 // before they write a reason; the refusal is recorded like any other.
 func (a *App) askFirst(ctx context.Context, c click, actor access.Actor, do access.Action) {
-	if why, refused := access.AsRefusal(a.try(ctx, actor, do)); refused {
-		if c.action == actExtend {
+	events, err := a.try(ctx, actor, do)
+	if why, refused := access.AsRefusal(err); refused && why.Code != access.NeedsReason {
+		if c.action == actExtend || c.action == actBreakGlass {
 			a.tell(ctx, c.reply(), say(why.Text))
 			return
 		}
@@ -56,7 +66,11 @@ func (a *App) askFirst(ctx context.Context, c click, actor access.Actor, do acce
 	}
 	r, _ := a.cfg.Reader.Request(c.request)
 	e := errand{Action: c.action, Request: c.request, Round: c.round, Channel: c.where.Channel, TS: c.where.TS}
-	if _, err := a.web.bot.OpenViewContext(ctx, c.trigger, decisionForm(e, r, a.cfg.Reader.Rules())); err != nil {
+	view := decisionForm(e, r, a.cfg.Reader.Rules())
+	if c.action == actBreakGlass {
+		view = glassForm(formDecision, e, title(r.Title, r.Resource), lasting(events), r.Reason)
+	}
+	if _, err := a.web.bot.OpenViewContext(ctx, c.trigger, view); err != nil {
 		a.log.Warn("slack: a form could not be opened", "error", a.web.safe(err))
 		a.tell(ctx, c.reply(), say(triggerText))
 	}
@@ -65,12 +79,8 @@ func (a *App) askFirst(ctx context.Context, c click, actor access.Actor, do acce
 // decisionForm asks for the reason, and for an extension for its length.
 func decisionForm(e errand, r access.Request, rules *access.Rules) slack.ModalViewRequest {
 	d := decisions[e.Action]
-	meta, err := json.Marshal(e)
-	if err != nil {
-		meta = nil
-	}
 	blocks := []slack.Block{section(mrkdwn(headline(r) + ".\n" + d.intro))}
-	needed := false
+	needed := d.needed
 	if e.Action == actExtend {
 		needed = rules.Settings.RequireReason
 		in := slack.NewPlainTextInputBlockElement(label("1h", 150), fieldDuration)
@@ -78,13 +88,22 @@ func decisionForm(e errand, r access.Request, rules *access.Rules) slack.ModalVi
 	}
 	reason := slack.NewPlainTextInputBlockElement(nil, fieldReason)
 	reason.Multiline, reason.MaxLength = true, access.MaxText
-	in := slack.NewInputBlock(fieldReason, label("Reason", 200), nil, reason)
+	in := slack.NewInputBlock(fieldReason, label(first(d.label, "Reason"), 200), nil, reason)
 	in.Optional = !needed
 	return slack.ModalViewRequest{
-		Type: slack.VTModal, CallbackID: formDecision, PrivateMetadata: string(meta),
+		Type: slack.VTModal, CallbackID: formDecision, PrivateMetadata: metadata(e),
 		Title: label(d.title, 24), Submit: label(d.submit, 24), Close: label("Back", 24),
 		Blocks: slack.Blocks{BlockSet: append(blocks, in)},
 	}
+}
+
+// metadata is what a view carries for its submission.
+func metadata(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(data)
 }
 
 // durationHint says how a duration is written and how long it may be.
@@ -110,6 +129,8 @@ func (a *App) submitted(p payload) (answer any, job func(context.Context)) {
 		return a.submittedDecision(p, v)
 	case formRequest:
 		return a.submittedRequest(p, v)
+	case formGlass:
+		return a.submittedGlass(p, v)
 	}
 	return nil, nil
 }
@@ -117,7 +138,7 @@ func (a *App) submitted(p payload) (answer any, job func(context.Context)) {
 // field is what was entered in a field.
 func field(v payload, name string) string {
 	in := v.at("state", "values", name, name)
-	return first(in.str("value"), in.str("selected_option", "value"), in.str("selected_user"))
+	return first(in.str("value"), in.str("selected_option", "value"), in.str("selected_user"), in.str("selected_options", "0", "value"))
 }
 
 // formID is the id of a submission: the same form submitted twice is one.
@@ -146,13 +167,16 @@ func (a *App) submittedDecision(p, v payload) (any, func(context.Context)) {
 		if err != nil {
 			return errorsAnswer(fieldDuration, "Write a duration such as 30m, 4h, 2d or 1w."), nil
 		}
-		x := access.Extend{Request: e.Request, By: by, Reason: reason, Where: e.where()}
-		if answer := a.extendErrors(user, x); answer != nil {
-			return answer, nil
-		}
-		do = x
+		do = access.Extend{Request: e.Request, By: by, Reason: reason, Where: e.where()}
+	case actBreakGlass:
+		do = access.BreakGlass{Request: e.Request, Reason: reason, Where: e.where()}
+	case actReview:
+		do = access.ReviewAccess{Request: e.Request, Text: reason, Where: e.where()}
 	default:
 		return nil, nil
+	}
+	if answer := a.decisionErrors(user, do); answer != nil {
+		return answer, nil
 	}
 	to := reply{user: user, channel: e.Channel}
 	return nil, func(ctx context.Context) {
@@ -162,9 +186,10 @@ func (a *App) submittedDecision(p, v payload) (any, func(context.Context)) {
 	}
 }
 
-// extendErrors says beside the field what is wrong with an extension.
-func (a *App) extendErrors(user string, x access.Extend) any {
-	r, ok := a.cfg.Reader.Request(x.Request)
+// decisionErrors says beside the field what is wrong with what was entered.
+func (a *App) decisionErrors(user string, do access.Action) any {
+	id, _ := do.Target()
+	r, ok := a.cfg.Reader.Request(id)
 	actor, known := a.people.recall(user)
 	if !ok || !known {
 		return nil
@@ -172,17 +197,16 @@ func (a *App) extendErrors(user string, x access.Extend) any {
 	// The rules of the filing are judged when it is recorded; they would have to
 	// be read from the repository here.
 	rules := a.cfg.Reader.Rules()
-	f := a.facts(rules)
-	f.Actor, f.Filed = actor, rules
-	_, err := access.Decide(f, r, x)
+	f := a.factsOf(rules, actor, do)
+	f.Filed = rules
+	_, err := access.Decide(f, r, do)
 	why, refused := access.AsRefusal(err)
-	if !refused {
-		return nil
-	}
-	switch why.Code {
-	case access.NeedsReason:
+	_, extends := do.(access.Extend)
+	switch {
+	case !refused:
+	case why.Code == access.NeedsReason:
 		return errorsAnswer(fieldReason, flat(why.Text))
-	case access.TooLong, access.BadDuration:
+	case extends && (why.Code == access.TooLong || why.Code == access.BadDuration):
 		return errorsAnswer(fieldDuration, flat(why.Text))
 	}
 	return nil

@@ -18,6 +18,12 @@ func noticeMessage(r access.Request, notice string, to access.Person, s scene) m
 	if kind == noticeApprove && r.Reason != "" && s.wants(r, to) {
 		m.Blocks = append(m.Blocks, quote("Reason", r.Reason, r.ID, 1500))
 	}
+	switch kind {
+	case noticeGlass:
+		m.Blocks = append(m.Blocks, glassQuotes(r)...)
+	case access.NoticeReviewed:
+		m.Blocks = append(m.Blocks, reviewQuote(r)...)
+	}
 	if reason := noticeReason(r, kind); reason != "" {
 		m.Blocks = append(m.Blocks, quote(closingLabel(r), reason, r.ID, 1500))
 	}
@@ -45,10 +51,27 @@ func whose(r access.Request, to access.Person) string {
 	return "The access of " + mention(r.Principal) + " to " + title(r.Title, r.Resource)
 }
 
+// noticeText is what a direct message says. Where a review is needed, each says how
+// it stands with that.
 func noticeText(r access.Request, kind, notice string, to access.Person, s scene) string {
+	text := stateText(r, kind, notice, to, s)
+	switch {
+	case kind == noticeGlass, kind == access.NoticeReviewed:
+		return text
+	case kind == access.NoticeFiled && r.Requestor.Slack == to.Slack && s.glass.why != "":
+		return text + "\n" + s.glass.why
+	}
+	return withReview(text, r)
+}
+
+func stateText(r access.Request, kind, notice string, to access.Person, s scene) string {
 	switch kind {
 	case noticeApprove:
 		return invitation(r, to, s)
+	case noticeGlass:
+		return glassText(r, to, s)
+	case access.NoticeReviewed:
+		return whose(r, to) + " by breaking glass was reviewed by " + mention(r.Review.By) + " " + date(r.Review.At) + "."
 	case access.NoticeFiled:
 		return filedText(r, to, s.vendors)
 	case access.NoticeClosed, access.NoticeEnded:
@@ -119,16 +142,16 @@ func decidedBy(r access.Request, vendor string) string {
 	case r.Status == access.TimedOut:
 		return "not decided by anybody in time"
 	}
-	return "approved " + grounds(r, vendor)
+	return approval(r, vendor)
 }
 
 func approvedText(r access.Request, to access.Person, vendor string) string {
 	text := whose(r, to)
 	switch {
 	case r.Status == access.Approved && r.Ending == nil:
-		text += " is approved " + grounds(r, vendor) + " until " + date(r.Expires()) + ". It is being set up."
+		text += " is " + approval(r, vendor) + " until " + date(r.Expires()) + ". It is being set up."
 	case access.Holds(r):
-		text += " is live until " + date(r.Expires()) + ", approved " + grounds(r, vendor) + "."
+		text += " is live until " + date(r.Expires()) + ", " + approval(r, vendor) + "."
 	case r.Ending != nil && !r.Status.Ended():
 		text += " is being ended: " + cause(r.Ending.Cause, r.Ending.By) + "."
 	default:
@@ -197,13 +220,15 @@ func noticeReason(r access.Request, kind string) string {
 // back and Extend while the access is held.
 func noticeControls(r access.Request, kind string, to access.Person, s scene) []slack.BlockElement {
 	switch kind {
+	case noticeGlass:
+		return glassControls(r, to, s)
 	case noticeApprove:
 		if open := openButton(r); open != nil && s.wants(r, to) {
 			return []slack.BlockElement{open}
 		}
 	case access.NoticeFiled:
 		if r.Status == access.Pending && r.Requestor.Slack == to.Slack {
-			return []slack.BlockElement{button(actCancel, "Cancel request", value(r.ID, 0), "")}
+			return filedControls(r, s)
 		}
 	case access.NoticeApproved, access.NoticeExpiring, access.NoticeExtension:
 		if access.Holds(r) {
@@ -211,6 +236,15 @@ func noticeControls(r access.Request, kind string, to access.Person, s scene) []
 		}
 	}
 	return nil
+}
+
+// filedControls are Cancel and, where it is open to the requestor, Break glass.
+func filedControls(r access.Request, s scene) []slack.BlockElement {
+	e := []slack.BlockElement{button(actCancel, "Cancel request", value(r.ID, 0), "")}
+	if s.glass.now() {
+		e = append(e, button(actBreakGlass, "Break glass", value(r.ID, 0), slack.StyleDanger))
+	}
+	return e
 }
 
 // holderControls are Give back, with a question before it, and Extend.

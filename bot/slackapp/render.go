@@ -18,7 +18,11 @@ func approvalMessage(r access.Request, c access.Controls, s scene) message {
 	if r.Reason != "" {
 		m.Blocks = append(m.Blocks, quote("Reason", r.Reason, r.ID, 1500))
 	}
+	if broken(r) && r.Decision.Reason != r.Reason {
+		m.Blocks = append(m.Blocks, quote("Reason for breaking glass", r.Decision.Reason, r.ID, 1500))
+	}
 	m.Blocks = append(m.Blocks, section(mrkdwn(strings.Join(status(r, s), "\n"))))
+	m.Blocks = append(m.Blocks, reviewQuote(r)...)
 	if text := closing(r); text != "" {
 		m.Blocks = append(m.Blocks, quote(closingLabel(r), text, r.ID, 800))
 	}
@@ -35,6 +39,9 @@ func approvalMessage(r access.Request, c access.Controls, s scene) message {
 // headline says who asks for what.
 func headline(r access.Request) string {
 	who := mention(r.Requestor)
+	if broken(r) {
+		return who + " broke glass for access to " + name(r)
+	}
 	if r.Principal != r.Requestor {
 		return fmt.Sprintf("%s asks for access to %s on behalf of %s", who, name(r), mention(r.Principal))
 	}
@@ -88,7 +95,10 @@ func status(r access.Request, s scene) []string {
 	default:
 		lines = []string{approvedLine(r, s), "*" + ending(r) + "*" + kept(r)}
 	}
-	lines = append(lines, escalated(r))
+	lines = append(lines, escalated(r), reviewed(r))
+	if r.ToReview() {
+		lines = append(lines, s.reviewPlea(few, "press *Review*."))
+	}
 	return slices.DeleteFunc(lines, func(l string) bool { return l == "" })
 }
 
@@ -119,6 +129,9 @@ func standing(r access.Request, s scene) []string {
 func approvedLine(r access.Request, s scene) string {
 	if r.Decision == nil {
 		return "*Approved*"
+	}
+	if broken(r) {
+		return "🔨 *Taken without approval* " + grounds(r, s.vendors) + " " + date(r.Decision.At)
 	}
 	return "✅ *Approved* " + grounds(r, s.vendors) + " " + date(r.Decision.At)
 }
@@ -215,6 +228,9 @@ func closingLabel(r access.Request) string {
 
 // plainStatus is the status in a word, for notifications.
 func plainStatus(r access.Request) string {
+	if r.ToReview() {
+		return "It waits for a review."
+	}
 	if s := strings.ReplaceAll(string(r.Shown()), "_", " "); s != "" {
 		return strings.ToUpper(s[:1]) + s[1:] + "."
 	}
@@ -246,6 +262,10 @@ func controls(r access.Request, c access.Controls) slack.Block {
 	if c.Revoke {
 		block = blockAccess
 		e = append(e, button(actRevoke, "Revoke", value(r.ID, 0), slack.StyleDanger))
+	}
+	if c.Review {
+		block = blockAccess
+		e = append(e, reviewButton(r))
 	}
 	if len(e) == 0 {
 		return nil

@@ -22,6 +22,9 @@ type scene struct {
 	need      int             // how many approvals it takes; 0: that depends on whose
 	vendors   string          // of people on call whose word it was, or who were paged
 	dashboard string
+	glass     offer           // whether the requestor may take it without approval
+	review    []string        // addresses of those who may review what was taken so
+	examiners []access.Person // they, as people to be called
 }
 
 // scene looks up what the messages of a request show. Who cannot be looked up now
@@ -33,11 +36,19 @@ func (a *App) scene(ctx context.Context, r access.Request) scene {
 		s.vendors = vendorsOf(a.cfg.Reader.RulesAt(ctx, d.Config), d)
 	}
 	votes, waits := waiting(r)
-	if !waits || len(rules.Policies) == 0 {
+	if !r.ToReview() && (!waits || len(rules.Policies) == 0) {
 		return s
 	}
 	filed := a.cfg.Reader.RulesAt(ctx, r.FiledUnder)
 	a.members.look(ctx, elsewhere(rules, filed))
+	if r.ToReview() {
+		s.review = a.examiners(rules, r)
+		s.examiners = a.callable(ctx, rules, persons(s.review))
+	}
+	if !waits || len(rules.Policies) == 0 {
+		return s
+	}
+	s.glass = a.glass(rules, r)
 	today := a.explain(rules, r)
 	s.takes, s.need = today.Takes, needed(rules, today, len(votes))
 	s.may = a.approvers(ctx, rules, r)
@@ -48,15 +59,25 @@ func (a *App) scene(ctx context.Context, r access.Request) scene {
 			s.takes += " (and by the rules of its filing: " + then.Takes + ")"
 		}
 	}
-	for _, email := range s.may {
-		if p := (access.Person{Email: email}); !voted(rules, votes, p) {
-			s.asked = append(s.asked, p)
-		}
-	}
-	if len(s.asked) <= mostInvited {
-		s.asked = a.accounts(ctx, rules, s.asked)
-	}
+	missing := slices.DeleteFunc(persons(s.may), func(p access.Person) bool { return voted(rules, votes, p) })
+	s.asked = a.callable(ctx, rules, missing)
 	return s
+}
+
+func persons(emails []string) []access.Person {
+	var out []access.Person
+	for _, e := range emails {
+		out = append(out, access.Person{Email: e})
+	}
+	return out
+}
+
+// callable are the accounts of people, where they are not too many to be looked up.
+func (a *App) callable(ctx context.Context, rules *access.Rules, people []access.Person) []access.Person {
+	if len(people) > mostInvited {
+		return people
+	}
+	return a.accounts(ctx, rules, people)
 }
 
 // accounts are the Slack accounts of people, without those who have none by which
@@ -104,14 +125,35 @@ func (s scene) call(most int) string {
 	if s.takes == "" {
 		return s.group
 	}
-	if len(s.asked) > most {
+	return mentions(s.asked, most)
+}
+
+// mentions calls people by name or, where they are more than so many, nobody.
+func mentions(people []access.Person, most int) string {
+	if len(people) > most {
 		return ""
 	}
-	names := make([]string, 0, len(s.asked))
-	for _, p := range s.asked {
+	names := make([]string, 0, len(people))
+	for _, p := range people {
 		names = append(names, mention(p))
 	}
 	return strings.Join(names, " ")
+}
+
+// mayReview reports whether a use of break-glass waits for this person.
+func (s scene) mayReview(p access.Person) bool { return slices.Contains(s.review, s.rules.Who(p)) }
+
+// reviewPlea asks those who may review to do so, and mentions them unless they are
+// more than so many.
+func (s scene) reviewPlea(most int, how string) string {
+	who := s.group
+	if len(s.rules.Policies) > 0 {
+		who = mentions(s.examiners, most)
+	}
+	if who == "" {
+		return "Please look at what was done and " + how
+	}
+	return who + ": please look at what was done and " + how
 }
 
 // ballots tells the approvals given so far: "1 of 2: Bob ✓"; empty if there are none.
@@ -242,7 +284,7 @@ func grounds(r access.Request, vendor string) string {
 	case access.ByPersistent:
 		return "by " + policies(d.Policies)
 	case access.ByBreakGlass:
-		return text + " (by breaking glass)"
+		return text + " (breaking glass)"
 	case access.ByManager:
 		return text + " (the manager of " + mention(r.Principal) + ")"
 	case access.ByEscalation:
@@ -256,6 +298,14 @@ func grounds(r access.Request, vendor string) string {
 		return text + " (their own request: one party is enough here)"
 	}
 	return text
+}
+
+// approval says how and on whose word access was given.
+func approval(r access.Request, vendor string) string {
+	if broken(r) {
+		return "taken without approval " + grounds(r, vendor)
+	}
+	return "approved " + grounds(r, vendor)
 }
 
 func bracket(text string) string {

@@ -47,6 +47,9 @@ func storyLine(r access.Request) string {
 	default:
 		state += " since " + date(r.FiledAt)
 	}
+	if r.ToReview() {
+		state += ", waits for a review"
+	}
 	return line + " · " + state + thread(r)
 }
 
@@ -69,16 +72,19 @@ func (a *App) listText(me access.Actor) message {
 	return sayAll(paragraphs(lines)...)
 }
 
-// pendingText is what waits for approval: all of it for reviewers and auditors, else
-// one's own and what one may decide.
+// pendingText is what waits for approval, or for the review of a use of break-glass:
+// all of it for reviewers and auditors, else one's own and what one may decide.
 func (a *App) pendingText(ctx context.Context, me access.Actor) message {
 	rules := a.cfg.Reader.Rules()
 	lines := []string{"*Waiting for approval*"}
 	for _, r := range a.cfg.Reader.Requests() {
-		if r.Status != access.Pending && r.Extension == nil || !a.maySee(ctx, rules, me.Person, r) {
+		if r.Status != access.Pending && r.Extension == nil && !r.ToReview() || !a.maySee(ctx, rules, me.Person, r) {
 			continue
 		}
 		line := "• " + headline(r) + " · " + code(r.ID) + thread(r)
+		if r.ToReview() {
+			line = "• " + headline(r) + ", which waits for a review · " + code(r.ID) + thread(r)
+		}
 		if x := r.Extension; x != nil {
 			line = "• " + mention(x.By) + " asks for " + spell(x.Duration) + " more of " + name(r) + " · " + code(r.ID) + thread(r)
 		}
@@ -205,6 +211,9 @@ func story(r access.Request, s scene) []string {
 		"*" + headline(r) + "*", code(r.ID) + " · " + strings.ReplaceAll(string(r.Shown()), "_", " ") + thread(r),
 		"Resource " + code(r.Resource) + ", provider " + code(r.Target.Provider),
 	}
+	if r.Review != nil {
+		lines = append(lines, reviewed(r))
+	}
 	if r.Ticket != "" {
 		lines = append(lines, "Ticket "+inert(r.Ticket, 200))
 	}
@@ -254,6 +263,9 @@ func milestones(r access.Request, s scene) []entry {
 			out = append(out, entry{b.At, mention(b.By) + " approved the extension"})
 		}
 	}
+	if v := r.Review; v != nil && !r.ToReview() {
+		out = append(out, entry{v.At, mention(v.By) + " reviewed it: " + inert(v.Text, 500)})
+	}
 	if e := r.Ending; e != nil {
 		out = append(out, entry{e.At, "to be ended: " + cause(e.Cause, e.By)})
 	}
@@ -276,9 +288,12 @@ func decisionEntry(r access.Request, d *access.Decision, vendor string) string {
 		}
 		return text
 	}
-	text := "approved " + grounds(r, vendor) + " until " + date(d.Expires)
+	text := approval(r, vendor) + " until " + date(d.Expires)
 	if len(d.Policies) > 0 && d.Source != access.ByGroup && d.Source != access.ByPersistent {
 		text += ", under " + policies(d.Policies)
+	}
+	if broken(r) && d.Reason != r.Reason {
+		text += ": " + inert(d.Reason, 500)
 	}
 	return text
 }

@@ -42,6 +42,11 @@ type book struct {
 // asked is what the bot asks before it decides.
 func (b *book) asked(f access.Facts, r access.Request, do access.Action) access.Facts {
 	filing, files := do.(access.File)
+	for _, x := range b.requests {
+		if access.BreaksGlass(do) && x.ToReview() && b.rules.Same(x.Principal, f.Actor.Person) {
+			f.Unreviewed = x.ID
+		}
+	}
 	if !access.Asks(do) {
 		return f
 	}
@@ -121,6 +126,10 @@ func (b *book) Requests() []access.Request {
 		all = append(all, b.requests[id])
 	}
 	return all
+}
+
+func (b *book) Unreviewed() []access.Request {
+	return slices.DeleteFunc(b.Requests(), func(r access.Request) bool { return !r.ToReview() })
 }
 
 func (b *book) ByPost(channel, ts string) (string, bool) {
