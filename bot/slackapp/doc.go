@@ -33,6 +33,11 @@
 // asked at the click, a dry run refuses nothing. Approvers are asked by direct
 // message (invite.go), which follows the state like every other message.
 //
+// Break-glass (glass.go) takes two steps: the wish, in the form or by a button, and a
+// confirmation that spells out what it means; nothing is recorded before the second.
+// Whoever may review the use is told in the thread and by direct message, and every
+// message about it shows how it stands with the review, also after the end.
+//
 // # People
 //
 // Who clicks is told by Slack's user id, which is looked up in the directory
