@@ -490,6 +490,7 @@ func TestConfirmedTooLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.command("bob", "/access review "+r.ID+" fine")
+	s.eventually("the review", func() bool { return !s.request(r.ID).ToReview() })
 	s.eventually("Break glass to be offered again", func() bool {
 		_, dm = s.mine(waits)
 		return dm.HasAction("break_glass")
