@@ -171,7 +171,8 @@ func (e *engine) call(ctx context.Context, p access.Page) error {
 const callTimeout = 30 * time.Second
 
 func (e *engine) grant(ctx context.Context, r access.Request) error {
-	p, subject, err := e.subject(ctx, r)
+	rules := e.b.Rules.Current() // the account and the intent rest on the same
+	p, subject, err := e.subject(ctx, r, rules)
 	if errors.Is(err, access.ErrNoAccount) {
 		return e.record(ctx, r.ID, access.Fail{Request: r.ID, Error: err.Error(), Final: true})
 	}
@@ -181,7 +182,7 @@ func (e *engine) grant(ctx context.Context, r access.Request) error {
 	release := e.hold(entitlement(r.Target, subject))
 	defer release()
 	if r.Grant == nil {
-		if r, err = e.intend(ctx, p, r, subject); err != nil {
+		if r, err = e.intend(ctx, p, r, subject, rules); err != nil {
 			return err
 		}
 		if r.Grant == nil || r.Status != access.Approved || r.Ending != nil {
@@ -197,7 +198,7 @@ func (e *engine) grant(ctx context.Context, r access.Request) error {
 }
 
 // subject is the account at the provider: the recorded one, once there is one.
-func (e *engine) subject(ctx context.Context, r access.Request) (Provider, string, error) {
+func (e *engine) subject(ctx context.Context, r access.Request, rules *access.Rules) (Provider, string, error) {
 	p := e.b.Providers[r.Target.Provider]
 	if p == nil {
 		return nil, "", fmt.Errorf("provider %q is not set up in this bot", r.Target.Provider)
@@ -207,14 +208,14 @@ func (e *engine) subject(ctx context.Context, r access.Request) (Provider, strin
 	}
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	s, err := p.Subject(call, r.Target, e.b.Rules.Current().Account(r.Principal))
+	s, err := p.Subject(call, r.Target, rules.Account(r.Principal))
 	return p, s, err
 }
 
 // intend observes whether the access was there before, and records the intent.
 // While another grant of the same access is ours, what it observed is what
 // counts: looking again would mistake our own grant for the person's.
-func (e *engine) intend(ctx context.Context, p Provider, r access.Request, subject string) (access.Request, error) {
+func (e *engine) intend(ctx context.Context, p Provider, r access.Request, subject string, rules *access.Rules) (access.Request, error) {
 	if err := e.b.sync(ctx); err != nil {
 		return r, err // another bot's grant would be mistaken too
 	}
@@ -229,7 +230,7 @@ func (e *engine) intend(ctx context.Context, p Provider, r access.Request, subje
 			return r, fmt.Errorf("look whether the access was there before: %w", err)
 		}
 	}
-	if err := e.record(ctx, r.ID, a); err != nil {
+	if err := e.recordUnder(ctx, rules, r.ID, a); err != nil {
 		return r, err
 	}
 	r, _ = e.b.Ledger.Request(r.ID)
@@ -263,7 +264,7 @@ func (e *engine) revoke(ctx context.Context, r access.Request) error {
 	if r.Grant == nil {
 		return e.record(ctx, r.ID, access.Finish{Request: r.ID}) // nothing was ever given
 	}
-	p, subject, err := e.subject(ctx, r)
+	p, subject, err := e.subject(ctx, r, e.b.Rules.Current())
 	if err != nil {
 		return err
 	}
@@ -333,7 +334,11 @@ func (e *engine) end(ctx context.Context, p Provider, r access.Request) error {
 
 // record writes what the bot itself did.
 func (e *engine) record(ctx context.Context, id string, a access.Action) error {
-	r, err := e.b.Ledger.Update(ctx, id, e.b.decide(access.Facts{Rules: e.b.Rules.Current(), Late: e.isLate(id)}, a))
+	return e.recordUnder(ctx, e.b.Rules.Current(), id, a)
+}
+
+func (e *engine) recordUnder(ctx context.Context, rules *access.Rules, id string, a access.Action) error {
+	r, err := e.b.Ledger.Update(ctx, id, e.b.decide(access.Facts{Rules: rules, Late: e.isLate(id)}, a))
 	if err != nil {
 		return err
 	}

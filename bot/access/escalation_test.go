@@ -183,7 +183,7 @@ func TestExtensionWithoutAPerson(t *testing.T) {
 			s := &story{t: t, now: t0, rules: policies(anyone("p", group("sre")))}
 			s.must(erin, access.File{Resource: "admins", Duration: time.Hour})
 			s.must(bob, access.Approve{Request: id, For: time.Hour})
-			s.must(nobody, access.Intend{Request: id, Subject: "erin", Before: access.Absent}, access.Confirm{Request: id})
+			s.must(nobody, access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent}, access.Confirm{Request: id})
 			f := s.facts(erin)
 			f.Rules, f.Filed, f.Duties = c.today, c.filed, c.duties
 			ends := s.r.Expires()

@@ -13,7 +13,7 @@ import (
 func TestFilter(t *testing.T) {
 	s := begin(t)
 	s.must(bob, access.Approve{Request: id, For: time.Hour})
-	s.must(nobody, access.Intend{Request: id, Subject: "erin", Before: access.Absent}, access.Confirm{Request: id})
+	s.must(nobody, access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent}, access.Confirm{Request: id})
 	s.must(carol, access.Say{Request: id, TS: "1", Text: "Please say ÄRGER more"})
 	for _, c := range []struct {
 		name string

@@ -78,7 +78,7 @@ func fuzzAction(a, b byte) access.Action {
 	case 7:
 		return access.DenyExtension{Request: id, Round: int(b % 3)}
 	case 8, 9:
-		return access.Intend{Request: id, Subject: "erin", Before: access.Absent}
+		return access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent}
 	case 10, 11:
 		return access.Confirm{Request: id}
 	case 12:
@@ -209,6 +209,25 @@ func forgeries(_ access.Request, e access.Event) map[string]access.Event {
 		b.Target = access.Target{Provider: "gitops", With: map[string]any{"key": "root"}}
 		x.Body = b
 		f["for another target"] = x
+	case access.Timeout:
+		x := e
+		x.At = e.At.Add(-2 * 24 * time.Hour)
+		f["before its time"] = x
+	case access.RevokeIntent:
+		if b.Cause == access.CauseExpired {
+			x := e
+			x.At = e.At.Add(-time.Second)
+			f["before the expiry"] = x
+		}
+	case access.GrantIntent:
+		x := e
+		b.Subject = "mallory@example.com"
+		x.Body = b
+		f["to somebody else"] = x
+	case access.Granted:
+		x := e
+		x.By = bob
+		f["by a person"] = x
 	}
 	return f
 }

@@ -98,7 +98,7 @@ func TestNothingIsGivenTooLate(t *testing.T) {
 		s := begin(t)
 		s.must(bob, access.Approve{Request: id, For: time.Hour})
 		change(s)
-		events, err := access.Decide(s.facts(nobody), s.r, access.Intend{Request: id, Subject: "erin", Before: access.Absent})
+		events, err := access.Decide(s.facts(nobody), s.r, access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent})
 		if len(events) != 0 || err != nil {
 			t.Errorf("%s: intended %v, %v", name, events, err)
 		}

@@ -109,7 +109,7 @@ var states = []struct {
 	{"approved", func(s *story) { s.must(bob, access.Approve{Request: id, For: time.Hour}) }},
 	{"intended", func(s *story) {
 		s.must(bob, access.Approve{Request: id, For: time.Hour})
-		s.must(nobody, access.Intend{Request: id, Subject: "erin", Before: access.Absent})
+		s.must(nobody, access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent})
 	}},
 	{"live", live},
 	{"extending", func(s *story) {
@@ -149,5 +149,5 @@ var states = []struct {
 
 func live(s *story) {
 	s.must(bob, access.Approve{Request: id, For: time.Hour})
-	s.must(nobody, access.Intend{Request: id, Subject: "erin", Before: access.Absent}, access.Confirm{Request: id})
+	s.must(nobody, access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent}, access.Confirm{Request: id})
 }

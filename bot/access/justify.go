@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Justify decides anew what an event records: whether the person whom it names
@@ -11,12 +12,19 @@ import (
 // returns why not. Events that need no one's permission are justified. ahead are
 // the pre-approvals as they stood then.
 func Justify(before Request, e Event, today, filed *Rules, ahead []Ahead) error {
+	if botsOwn(e.Body) && !e.By.IsZero() {
+		return fmt.Errorf("is the bot's to do, and recorded as somebody's")
+	}
+	intent, grants := e.Body.(GrantIntent)
 	a, ok := actionOf(before, e)
-	if !ok {
+	if !ok && !grants {
 		return nil
 	}
 	if today == nil || filed == nil {
 		return fmt.Errorf("the configuration that governed it cannot be read")
+	}
+	if grants {
+		return justifySubject(today, before.Principal, intent.Subject)
 	}
 	f := Facts{Now: e.At, ID: e.ID, New: e.Request, Actor: Actor{Person: e.By}, Rules: today, Filed: filed, Late: e.Late, Members: e.Groups, Duties: e.Duties, Ahead: ahead}
 	if b, ok := e.Body.(Approval); ok && b.Source.alone() {
@@ -36,6 +44,29 @@ func Justify(before Request, e Event, today, filed *Rules, ahead []Ahead) error 
 		return fmt.Errorf("would be decided differently")
 	}
 	return nil
+}
+
+// botsOwn reports whether a sort of event is never caused by a person.
+func botsOwn(b Body) bool {
+	switch b.(type) {
+	case Timeout, GrantIntent, Granted, GrantFailed, Ended, RevokeFailed, Reminded, Notified, ReviewDue:
+		return true
+	}
+	return false
+}
+
+// justifySubject says why an account is not the principal's: access that was
+// approved for one and given to another. A provider may add its own id of the
+// account, after a # sign.
+func justifySubject(today *Rules, principal Person, subject string) error {
+	name, _, _ := strings.Cut(subject, "#")
+	who := today.Account(principal)
+	for _, account := range []string{who.Email, who.GitHub, who.Postgres} {
+		if account != "" && account == name {
+			return nil
+		}
+	}
+	return fmt.Errorf("gives the access to %q, which is no account of %s", subject, principal.Email)
 }
 
 // justifyAhead decides anew what pre-approvals have cast; cast is false for
@@ -130,8 +161,12 @@ func actionOf(r Request, e Event) (Action, bool) {
 		return ApproveExtension{Request: r.ID, Round: r.Rounds}, true
 	case ExtensionDenied:
 		return DenyExtension{Request: r.ID, Round: r.Rounds, Reason: b.Reason}, true
+	case Timeout:
+		return TimeOut{Request: r.ID}, true
 	case RevokeIntent:
 		switch b.Cause {
+		case CauseExpired:
+			return Expire{Request: r.ID}, true
 		case CauseRevoked:
 			return Revoke{Request: r.ID, Reason: b.Reason}, true
 		case CauseGivenBack:

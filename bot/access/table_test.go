@@ -207,7 +207,7 @@ func TestEndedStaysEnded(t *testing.T) {
 		}
 		was := s.r.Status
 		actions := []access.Action{
-			access.Intend{Request: id, Subject: "x", Before: access.Absent}, access.Confirm{Request: id},
+			access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent}, access.Confirm{Request: id},
 			access.Fail{Request: id, Error: "x"}, access.Expire{Request: id}, access.Finish{Request: id},
 			access.TimeOut{Request: id}, access.Remind{Request: id}, access.Say{Request: id, TS: "9", Text: "late"},
 		}

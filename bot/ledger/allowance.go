@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,6 +21,9 @@ import (
 // same rules as those of requests: `approved` makes one, `reminded` says who was
 // told that it ends, `revoked` withdraws it.
 var allowancePath = regexp.MustCompile(`^allowances/\d{4}/\d{2}/\d{2}/([0-9A-Z]{26})/(\d{4,})-(approved|reminded|revoked)\.yaml$`)
+
+// allowanceDir is where a pre-approval's events stand, by the time of its making.
+const allowanceDir = "allowances/2006/01/02/"
 
 // allowanceRecord is the stored form of a pre-approval's events. What holds for
 // [record] holds here.
@@ -82,6 +86,9 @@ func FoldAllowance(before access.Allowance, f File) (access.Allowance, error) {
 	r, err := decodeAllowance(f.Data)
 	if err != nil {
 		return before, err
+	}
+	if before.Seq > 0 && path.Dir(f.Path) != before.At.Format(allowanceDir)+before.ID {
+		return before, errors.New("the file stands in another directory than the pre-approval's first one")
 	}
 	n, err := strconv.Atoi(m[2])
 	if err != nil || r.Allowance != m[1] || r.Event != m[3] || n != before.Seq+1 {
@@ -233,7 +240,7 @@ func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecor
 	if err != nil {
 		return err
 	}
-	dir := a.At.Format("allowances/2006/01/02/") + a.ID
+	dir := a.At.Format(allowanceDir) + a.ID
 	f := File{Path: fmt.Sprintf("%s/%04d-%s.yaml", dir, have+1, r.Event), Data: data, Message: allowanceMessage(a, r), Time: r.At}
 	before := a
 	if have == 0 {
@@ -247,6 +254,16 @@ func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecor
 	}
 	_, _, err = l.takeAllowance(a.ID, f)
 	return err
+}
+
+// AllowanceMessage is the commit message of a file of a pre-approval, as it
+// stands after it; see [Message].
+func AllowanceMessage(a access.Allowance, f File) (message, eventID string, err error) {
+	r, err := decodeAllowance(f.Data)
+	if err != nil || r.Event == "reminded" && r.Recipient == nil {
+		return "", "", errors.Join(err, errors.New("not an event of a pre-approval"))
+	}
+	return allowanceMessage(a, r), r.EventID, nil
 }
 
 func allowanceMessage(a access.Allowance, r allowanceRecord) string {

@@ -285,7 +285,7 @@ func (l *Ledger) append(ctx context.Context, r access.Request, events []access.E
 		}
 		files[i] = File{
 			Path: fmt.Sprintf("%s/%04d-%s.yaml", dir, n.Seq, e.Body.Kind()),
-			Data: data, Message: message(n, e), Time: e.At,
+			Data: data, Message: Message(n, e), Time: e.At,
 		}
 	}
 	commits, err := l.store.Append(ctx, dir, r.Seq, files)
@@ -311,8 +311,11 @@ func (l *Ledger) dir(first access.Event) string {
 	if it := l.state[first.Request]; it != nil {
 		return it.dir
 	}
-	return first.At.Format("requests/2006/01/02/") + first.Request
+	return Dir(first.Request, first.At)
 }
+
+// Dir is the directory of a request, by the time of its filing.
+func Dir(id string, filed time.Time) string { return filed.UTC().Format("requests/2006/01/02/") + id }
 
 // Request is the present state of a request.
 func (l *Ledger) Request(id string) (access.Request, bool) {

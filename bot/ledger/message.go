@@ -20,19 +20,20 @@ var verbs = map[string]string{
 	"extension_requested": "ask to extend", "extension_denied": "deny extension", "extended": "extend",
 }
 
-// message is the commit message of an event: a subject that reads well in
+// Message is the commit message of an event: a subject that reads well in
 // `git log --oneline`, and trailers for programs. r is the request with the
 // event applied. Nothing in it was typed by a person: addresses come from
-// Slack, names of resources from the configuration, and both are checked.
-func message(r access.Request, e access.Event) string {
+// Slack, names of resources from the configuration, and both are checked. It is
+// part of the format, so that auditors may rely on it: it may never change for
+// an event that can be recorded today.
+func Message(r access.Request, e access.Event) string {
 	subject := fmt.Sprintf("%s %s: %s → %s%s%s", verbs[e.Body.Kind()], r.ID, local(r.Principal), resource(r.Resource), detail(r, e), by(e))
-	return subject + "\n\n" + strings.Join(Trailers(r, e), "\n") + "\n"
+	return subject + "\n\n" + strings.Join(trailers(r, e), "\n") + "\n"
 }
 
-// Trailers are the machine-readable lines that end the commit message of an
-// event: what stands in the file, for those who read only the messages. r is the
-// request with the event applied.
-func Trailers(r access.Request, e access.Event) []string {
+// trailers are the machine-readable lines that end the commit message of an
+// event: what stands in the file, for those who read only the messages.
+func trailers(r access.Request, e access.Event) []string {
 	var lines []string
 	trailer := func(key, value string, ok bool) {
 		if ok && value != "" {

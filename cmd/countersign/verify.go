@@ -74,6 +74,8 @@ type verification struct {
 	events   map[string]string // event id -> file
 	broken   map[string]bool   // requests of which an event does not fold: what follows cannot be judged
 	source   *gitstore.Repo
+	newest   string    // config commit that the log rests on so far
+	since    time.Time // when that was first so
 }
 
 // verified is the outcome, as printed with --json.
@@ -198,16 +200,46 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 	if err := access.Justify(before, e, v.at(ctx, e.Config), v.at(ctx, after.FiledUnder), v.ahead(ctx, after)); err != nil {
 		v.found(x.Commit, x.Path, "not justified: %v", err)
 	}
-	if want := strings.Join(ledger.Trailers(after, e), "\n"); trailers(x.Message) != want {
+	if !sameMessage(x.Message, ledger.Message(after, e)) {
 		v.found(x.Commit, x.Path, "the commit message says something else than the file")
 	}
+	if want := ledger.Dir(after.ID, after.FiledAt); path.Dir(x.Path) != want {
+		v.found(x.Commit, x.Path, "belongs into %s", want)
+	}
+	v.succeeds(ctx, x, e)
 	v.requests[e.Request] = after
 }
 
-// trailers are the last paragraph of a commit message.
-func trailers(message string) string {
-	message = strings.TrimRight(message, "\n")
-	return message[strings.LastIndex(message, "\n\n")+len("\n\n"):]
+// sameMessage compares commit messages but for the empty lines that git adds or
+// removes at their end.
+func sameMessage(got, want string) bool {
+	return strings.TrimRight(got, "\n") == strings.TrimRight(want, "\n")
+}
+
+// overlap is how long decisions that were under way may still rest on a
+// configuration that another one has replaced.
+const overlap = 2 * time.Minute
+
+// succeeds checks that the configuration never goes back: once a later one has
+// decided, an earlier one decides no more.
+func (v *verification) succeeds(ctx context.Context, x gitstore.Entry, e access.Event) {
+	switch {
+	case e.Config == "" || e.Config == v.newest || v.rules[e.Config] == nil:
+	case v.newest == "" || v.follows(ctx, v.newest, e.Config):
+		v.newest, v.since = e.Config, e.At
+	case e.At.After(v.since.Add(overlap)):
+		v.found(x.Commit, x.Path, "rests on the configuration %.10s, which %.10s had replaced at %s", e.Config, v.newest, v.since.Format(time.RFC3339))
+	}
+}
+
+// follows reports whether a configuration builds on another one, or stands in a
+// history that was put in the place of that one's.
+func (v *verification) follows(ctx context.Context, earlier, later string) bool {
+	if ok, err := v.source.IsAncestor(ctx, earlier, later); err != nil || ok {
+		return err == nil
+	}
+	back, err := v.source.IsAncestor(ctx, later, earlier)
+	return err == nil && !back && len(v.replaced) > 0
 }
 
 // allowance folds one file of a pre-approval, and asks whether its maker might
@@ -220,6 +252,14 @@ func (v *verification) allowance(ctx context.Context, id string, x gitstore.Entr
 		return
 	}
 	v.allowed[id] = a
+	message, event, err := ledger.AllowanceMessage(a, ledger.File{Path: x.Path, Data: x.Data})
+	if err != nil || !sameMessage(x.Message, message) {
+		v.found(x.Commit, x.Path, "the commit message says something else than the file")
+	}
+	if was := v.events[event]; was != "" {
+		v.found(x.Commit, x.Path, "has the event id of %s", was)
+	}
+	v.events[event] = x.Path
 	if rules := v.at(ctx, a.Config); rules == nil {
 		v.found(x.Commit, x.Path, "the configuration that governed it cannot be read")
 	} else if before.Seq == 0 {
