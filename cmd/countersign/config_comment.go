@@ -20,7 +20,7 @@ comment that is there up to date. It takes GITHUB_TOKEN, which may write pull
 requests. The address of the comment is printed. On a pull request from a fork the
 token may not: that is said, nothing is printed, and it is no failure.`)
 	repo := fs.String("repo", "", "the repository on GitHub, `OWNER/NAME` (required)")
-	pull := fs.Int("pull", 0, "the `NUMBER` of the pull request (required)")
+	pull := pullFlag(fs)
 	author := fs.String("author", "github-actions[bot]", "the `LOGIN` that GITHUB_TOKEN writes as")
 	update := fs.Bool("update", false, "only change a comment that is there")
 	file, err := parseWithFile(fs, args)

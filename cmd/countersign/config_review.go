@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"regexp"
+	"strconv"
 	"time"
 
 	"countersign/bot/access"
@@ -39,6 +41,18 @@ func openGitHub(c console, name string) (*forge.GitHub, error) {
 	})
 }
 
+// pullFlag is the number of a pull request; zero unless given.
+func pullFlag(fs *flag.FlagSet) *int {
+	n := new(int)
+	fs.Func("pull", "the `NUMBER` of the pull request (required)", func(text string) (err error) {
+		if *n, err = strconv.Atoi(text); err != nil || *n < 1 {
+			return errors.New("write its number")
+		}
+		return nil
+	})
+	return n
+}
+
 // configReview decides whether a change of the configuration has been approved.
 func configReview(ctx context.Context, args []string, c console) error {
 	fs := flags(c, "config review", "--repo OWNER/NAME --pull N [flags]", `Passes when somebody has approved the newest commit of a pull request who is
@@ -52,7 +66,7 @@ requestor has no login there, only people whose own login stands there can
 approve. A pull request that touches neither the configuration, allowed_signers
 nor .github passes. Exits with 1 as long as the approval is missing.`)
 	repo := fs.String("repo", "", "the repository on GitHub, `OWNER/NAME` (required)")
-	pull := fs.Int("pull", 0, "the `NUMBER` of the pull request (required)")
+	pull := pullFlag(fs)
 	head := fs.String("head", "", "the `COMMIT` that the answer is for; refused if the pull request has gone on")
 	status := fs.String("status", "", "also set the commit status of this `NAME`")
 	link := fs.String("link", "", "`URL` that the status leads to")
