@@ -103,3 +103,33 @@ func onCallAtOnce(t *testing.T, s *stage) {
 		}
 	}
 }
+
+func brokenGlass(t *testing.T, s *stage) {
+	e, b, c := s.desk(erin), s.desk(bob), s.desk(carol)
+	s.ask(erin, "prod/database-owners 5m no time to lose")
+	c.sees(inChannel, "Waiting for approval")
+	e.click("#places a", "Countersign")
+	e.click(control(inChannel, "break_glass"))
+	e.sees(modal, "Production database, everything", "for 5 minutes, without approval", "review")
+	e.look("glass-confirm")
+	e.click(submit)
+	e.misses(modal)
+	e.sees(inChannel, "taken without approval", "Waits for a review")
+	e.misses(control(inChannel, "break_glass"))
+	e.look("glass-taken")
+	for _, w := range []*window{b, c} {
+		w.sees(inChannel, "Erin Evans broke glass for access to Production database, everything", "Live until", "Waits for a review")
+		w.misses(control(inChannel, "approve"))
+	}
+	b.look("glass-review")
+	b.click(control(inChannel, "review"))
+	b.enter(control(modal, "reason"), "One table, restored")
+	b.click(submit)
+	b.misses(modal)
+	for _, w := range []*window{b, c} {
+		w.sees(inChannel, "Reviewed by", "Bob Brown", "One table, restored")
+		w.misses(control(inChannel, "review"))
+	}
+	b.look("glass-reviewed")
+	s.record(`(?m)^review \w+: erin → prod/database-owners \(by bob\)`)
+}

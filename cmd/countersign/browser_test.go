@@ -52,6 +52,7 @@ func TestBrowser(t *testing.T) {
 		{"hostile texts do nothing", hostileTexts, nil},
 		{"it takes two", quorumOfTwo, nil},
 		{"the people on call are paged", escalated, nil},
+		{"glass is broken", brokenGlass, nil},
 		{"who is on call has it at once", onCallAtOnce, nil},
 	}
 	for _, story := range stories {

@@ -94,7 +94,7 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 	defer l.Close()
 	base := "http://" + l.Addr().String()
 	world := demoWorld()
-	log := newLogger(d.err, level, world.App.BotToken, world.App.AppToken, world.App.UserToken, pagerToken)
+	log := slog.New(hushed{newLogger(d.err, level, world.App.BotToken, world.App.AppToken, world.App.UserToken, pagerToken).Handler(), ctx})
 	s := setup{
 		repo: d.path("countersign.git"), configBranch: "main", configPath: "countersign.yaml", auditBranch: "audit",
 		dataDir: d.path("data"), poll: 2 * time.Second, log: log,
@@ -131,12 +131,32 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 }
 
 // quietly is a context that ends with another one, but not by its cause: that
-// somebody pressed Ctrl-C is no reason for a connection to fail.
+// somebody pressed Ctrl-C is no failure.
 func quietly(ctx context.Context) (context.Context, context.CancelFunc) {
 	quiet, stop := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, stop)
 	return quiet, stop
 }
+
+// hushed writes no warnings any more once the demo ends: what is cut short then was
+// cut short by that.
+type hushed struct {
+	slog.Handler
+	ctx context.Context
+}
+
+// Enabled implements [slog.Handler].
+func (h hushed) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.Handler.Enabled(ctx, level) && (level != slog.LevelWarn || h.ctx.Err() == nil)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h hushed) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return hushed{h.Handler.WithAttrs(attrs), h.ctx}
+}
+
+// WithGroup implements [slog.Handler].
+func (h hushed) WithGroup(name string) slog.Handler { return hushed{h.Handler.WithGroup(name), h.ctx} }
 
 // demoWorld is the workspace of the demo: that of all tests, where each person
 // says what part is theirs.
@@ -145,6 +165,11 @@ func demoWorld() slacksim.World {
 	for i := range w.Users {
 		if w.Users[i].ID == "U0ERIN" {
 			w.Users[i].Title = "Engineer · On call in PagerDuty"
+		}
+	}
+	for i := range w.Channels {
+		if w.Channels[i].ID == "C0ACCESS" {
+			w.Channels[i].Topic = "One reviewer: payments-admins · two people: prod/database-owners · on call: prod/deployers"
 		}
 	}
 	return w
@@ -209,6 +234,8 @@ func (d demonstration) welcome(base string, again bool) {
                 PagerDuty has her on call, so it is hers at once.
   Escalation    as Alice   /access request prod/deployers 5m hotfix, then Escalate
                 PagerDuty pages Erin, who may approve it from then on.
+  Break-glass   as Erin    /access request prod/database-owners 5m no time to lose
+                then Break glass in her messages from Countersign; Bob reviews it.
 
   Then   git -C %s log audit
          git -C %s show main:access.yaml

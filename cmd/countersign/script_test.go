@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 //	clickon PERSON TEXT BUTTON       on any message in the channel
 //	unheard PERSON BUTTON            a click while the bot is away
 //	submit PERSON [FIELD=TEXT…]      the open form; ! submit: it is sent back, the errors are the stdout
+//	choose PERSON FIELD VALUE        in the open form; glass yes ticks Break glass, once it is offered
 //	suggest PERSON QUERY [PATTERN]   types into the form's resource; the options are the stdout
 //	reply|edit|delete PERSON [TEXT]  in the thread of $ID; the latest reply
 //	shortcut|home PERSON
@@ -140,7 +141,7 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]word{
 		"startbot": startbot, "stopbot": stopbot, "kill9": kill9, "freeze": freeze, "thaw": thaw,
 		"slack": slack, "fault": fault, "groups": groups, "group": group, "deactivate": deactivate, "setgroup": setgroup, "api": api,
-		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest,
+		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest, "choose": choose,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "loses": loses, "holds": holds, "log": logged, "catch": catch, "record": record, "status": status, "botlog": botlog,
 		"oncall": oncall, "shift": shift, "vendors": vendors, "pages": pages,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,6 +49,31 @@ func submit(s *story, args []string) error {
 		return fmt.Errorf("sent back: %v %v", refused, problems)
 	}
 	return nil
+}
+
+// choose fills in a field that the form looks at as it is filled in.
+func choose(s *story, args []string) error {
+	if len(args) != 3 {
+		return errUsage
+	}
+	v, err := s.form(args[0])
+	if err != nil {
+		return err
+	}
+	a, in := s.sim.As(args[0]), slacksim.InView(v.ID())
+	switch args[1] {
+	case "resource":
+		if err := suggest(s, []string{args[0], args[2], args[2]}); err != nil {
+			return err
+		}
+		return a.Select(in, "resource", "resource", args[2])
+	case "glass":
+		if !wait(func() bool { v, err := s.form(args[0]); return err == nil && v.Element("glass") != nil }) {
+			return errors.New("the form does not offer to break glass")
+		}
+		return a.Select(in, "glass", "glass", []any{args[2]})
+	}
+	return a.Select(in, args[1], args[1], args[2])
 }
 
 func suggest(s *story, args []string) error {
