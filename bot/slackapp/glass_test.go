@@ -550,6 +550,67 @@ func TestGlassOnce(t *testing.T) {
 	}
 }
 
+// TestOtherExaminers: whoever may review it by now is told, may see it, and is offered
+// the review; who may not any more is offered none.
+func TestOtherExaminers(t *testing.T) {
+	s := start(t, under(emergency()))
+	r, _ := s.theGlass("site down")
+	s.announcedTo(r, "bob", "carol", "dan")
+	s.book.mu.Lock()
+	rules := *s.book.rules
+	rules.Commit, rules.Auditors = "c0ffee2", nil
+	rules.Groups = []access.Group{{Name: "eng", Members: []string{"alice@example.com"}}, {Name: "sre", Members: []string{"bob@example.com", "erin@example.com"}}}
+	s.book.rules, s.book.old[rules.Commit] = &rules, &rules
+	s.book.mu.Unlock()
+	s.command("erin", "/access show "+r.ID)
+	s.told("erin", "<@U0ALICE> broke glass for access to Payments admins", "Waits for a review")
+	s.app.RulesChanged()
+	if dm := s.written("dan", r.ID, "who may review it has changed"); dm.HasAction("review") {
+		t.Error("dan is still offered the review")
+	}
+	s.written("erin", r.ID, "broke glass", "press *Review*")
+	p := s.posted(r.ID, "broke_glass", erin.Person)
+	s.clickIn("erin", p.Channel, s.written("erin", r.ID, "broke glass"), "review")
+	s.submit("erin", s.modal("erin"), map[string]map[string]any{"reason": {"reason": "fine"}})
+	s.shows(r.ID, "*Reviewed* by <@U0ERIN>")
+	s.noFindings()
+}
+
+// TestReviewOwedSinceLong: after a restart, what was taken and never announced is
+// announced, however long ago it ended.
+func TestReviewOwedSinceLong(t *testing.T) {
+	s := set(t, under(emergency()))
+	s.book.rules.Groups = s.book.rules.Groups[:2] // nobody is asked, so that nothing else renders it
+	then := time.Now().Add(-5 * time.Hour)
+	f := access.Facts{Now: then, New: "01KLONGAGO", Actor: alice, Rules: s.book.rules, Filed: s.book.rules}
+	for _, do := range []access.Action{
+		access.File{Resource: "github/payments-admins", Reason: "site down", BreakGlass: true},
+		access.Fail{Request: "01KLONGAGO", Error: "no account at the provider", Final: true},
+	} {
+		events, err := access.Decide(f, s.book.requests["01KLONGAGO"], do)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if s.book.requests["01KLONGAGO"], err = access.Apply(s.book.requests["01KLONGAGO"], e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Actor = access.Actor{}
+	}
+	s.book.order = []string{"01KLONGAGO"}
+	if _, err := s.book.handle(t.Context(), access.Command{ID: "later", Actor: erin, Do: access.File{Resource: "github/payments-admins"}}); err != nil {
+		t.Fatal(err)
+	}
+	s.run()
+	m := s.shows("01KLONGAGO", "Waits for a review", "Failed")
+	if !m.HasAction("review") {
+		t.Error("no review is offered")
+	}
+	s.announcedTo(s.request("01KLONGAGO"), "bob", "carol", "dan")
+	s.noFindings()
+}
+
 // TestGlassByMany: where those who may review are too many to be written to, they are
 // called in the thread.
 func TestGlassByMany(t *testing.T) {
