@@ -430,7 +430,7 @@ func (c *trial) ask(w []string) string {
 func (c *trial) step(w []string) string {
 	if w[0] == "granted" {
 		var bot access.Person
-		c.decide(bot, c.today, access.Intend{Request: requestID, Subject: "x", Before: access.Absent})
+		c.decide(bot, c.today, access.Intend{Request: requestID, Subject: c.request.Principal.Email, Before: access.Absent})
 		c.decide(bot, c.today, access.Confirm{Request: requestID})
 		return string(c.request.Status)
 	}

@@ -334,5 +334,11 @@ func decided(r Request) *Refusal {
 	case TimedOut:
 		return refuse(AlreadyDecided, "This request timed out before anybody decided it.")
 	}
+	switch {
+	case d.Source == ByBreakGlass:
+		return refuse(AlreadyDecided, "%s has broken glass for this request.", mention(d.By))
+	case d.By.IsZero():
+		return refuse(AlreadyDecided, "This request was approved automatically.")
+	}
 	return refuse(AlreadyDecided, "%s has already approved this request.", mention(d.By))
 }

@@ -38,17 +38,27 @@ type Share struct {
 
 // Explain foretells a request of one person for the access of another.
 func (f Facts) Explain(r *Rules, requestor, principal Person, res Resource) Explanation {
-	x := f.ruling(r, principal, res)
-	q := Request{Requestor: requestor, Principal: principal, Resource: res.ID, Target: res.Target}
+	return f.explain(r, Request{Requestor: requestor, Principal: principal, Resource: res.ID, Target: res.Target}, res)
+}
+
+// ExplainRequest foretells what becomes of a request that was filed: whether it
+// was escalated counts.
+func (f Facts) ExplainRequest(r *Rules, q Request) Explanation {
+	return f.explain(r, q, r.resourceOf(q))
+}
+
+func (f Facts) explain(r *Rules, q Request, res Resource) Explanation {
+	f.Rules = r
+	x := f.ruling(r, q.Principal, res)
 	e := Explanation{
-		Outcome: WouldNeedPeople, Takes: x.describe(q), Approvers: f.Approvers(r, requestor, principal, res),
+		Outcome: WouldNeedPeople, Takes: x.describe(q), Approvers: f.Approvers(r, q.Requestor, q.Principal, res),
 		Limit: x.limit, Reasons: x.terms.RequireReason, Durations: x.terms.RequireDuration,
 	}
 	for _, p := range x.tickets {
 		e.Tickets = append(e.Tickets, patternText(p))
 	}
 	for _, p := range r.Policies {
-		e.Policies = append(e.Policies, Share{p.Name, f.share(r, p, principal, res)})
+		e.Policies = append(e.Policies, Share{p.Name, f.share(r, p, q.Principal, res)})
 	}
 	if err := x.allows(res.ID); err != nil {
 		e.Outcome, e.Reason, e.Takes = WouldBeDenied, err.Error(), "nobody"

@@ -318,3 +318,19 @@ func TestGivenIsCutToTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestRevokeOutOfHours: the hours of a policy bound what is given, never that it
+// is taken away or looked at.
+func TestRevokeOutOfHours(t *testing.T) {
+	day := anyone("day", group("sec"))
+	day.Terms.Hours = &access.Hours{Days: []time.Weekday{time.Monday}, From: 9 * time.Hour, To: 10 * time.Hour, Zone: time.UTC}
+	s := &story{t: t, now: t0, rules: policies(day)}
+	s.must(alice, access.File{Resource: "admins", Principal: access.Actor{Person: erin}})
+	s.must(carol, access.Approve{Request: id, For: 5 * time.Hour})
+	s.now = t0.Add(3 * time.Hour)
+	if err := s.try(alice, access.File{Resource: "admins"}); err == nil {
+		t.Error("asked for outside the hours")
+	}
+	s.rules.Reviewers = nil
+	s.must(dan, access.Revoke{Request: id})
+}

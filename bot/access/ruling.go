@@ -314,7 +314,7 @@ func (x ruling) describe(r Request) string {
 func (x ruling) say(w Way, r Request) string {
 	switch w.Type {
 	case "reviewers":
-		return "a reviewer (" + list(x.rules.Reviewers) + ")"
+		return "a reviewer"
 	case "group":
 		if w.Count > 1 {
 			return fmt.Sprintf("%d different people of %s", w.Count, strings.Join(w.Groups, ", "))

@@ -57,15 +57,11 @@ func (a *App) foretell(rules *access.Rules, user, principal, resource string) *a
 // policy takes part at this hour, it is judged as if the hour did not matter: the
 // message stands longer than the hour.
 func (a *App) explain(rules *access.Rules, r access.Request) access.Explanation {
-	res, ok := rules.Resource(r.Resource)
-	if !ok {
-		res = access.Resource{ID: r.Resource, Title: r.Title, Target: r.Target}
-	}
 	f := a.facts(rules)
-	e := f.Explain(rules, r.Requestor, r.Principal, res)
+	e := f.ExplainRequest(rules, r)
 	if e.Outcome == access.WouldBeDenied {
 		f.Anytime = true
-		e = f.Explain(rules, r.Requestor, r.Principal, res)
+		e = f.ExplainRequest(rules, r)
 	}
 	return e
 }

@@ -213,7 +213,7 @@ func glassForm(callback string, meta any, what string, lasts time.Duration, reas
 	if lasts > 0 {
 		long = " for " + spell(lasts)
 	}
-	text := "*You take " + what + " now" + long + ", without approval.*\n" +
+	text := "You take " + what + " now" + long + ", without approval.\n" +
 		"• Everyone who may approve it is told at once, with your name and your reason.\n" +
 		"• Somebody else must review it afterwards. Until then you cannot break glass again."
 	return slack.ModalViewRequest{
