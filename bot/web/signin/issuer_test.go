@@ -41,7 +41,7 @@ const (
 // idp is an OpenID Connect issuer that is stricter than most: it wants PKCE,
 // nonce, state and the exact return address, and takes a code once.
 type idp struct {
-	t      *testing.T
+	t      testing.TB
 	issuer string
 	now    func() time.Time
 
@@ -66,7 +66,7 @@ type idp struct {
 
 type grant struct{ challenge, nonce, redirect string }
 
-func newIDP(t *testing.T, issuer string, now func() time.Time) *idp {
+func newIDP(t testing.TB, issuer string, now func() time.Time) *idp {
 	p := &idp{t: t, issuer: issuer, now: now, codes: map[string]grant{}, hits: map[string]int{}, secrets: []string{clientSecret, url.QueryEscape(clientSecret)}}
 	p.person = map[string]any{"email": "Alice@example.com", "email_verified": true, "name": "Alice Ash"}
 	p.sign = func(c map[string]any) string { return signRS256("rsa", keys().rsa, c) }

@@ -35,7 +35,7 @@ const (
 // world is a dashboard behind a gate and an issuer, both over TLS, under their
 // real names.
 type world struct {
-	t   *testing.T
+	t   testing.TB
 	idp *idp
 	log *buffer
 
@@ -48,7 +48,7 @@ type world struct {
 }
 
 // newWorld has an issuer of this address, which is the gate's.
-func newWorld(t *testing.T, issuer string, adjust func(*signin.Config)) *world {
+func newWorld(t testing.TB, issuer string, adjust func(*signin.Config)) *world {
 	t.Helper()
 	w := &world{t: t, at: time.Now(), log: &buffer{}}
 	w.idp = newIDP(t, issuer, w.now)
@@ -207,7 +207,9 @@ func (b *browser) do(method, addr string, headers ...string) answer {
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
-	b.w.keepsSecrets(string(body), "the page "+addr)
+	if "https://"+resp.Request.URL.Host == home {
+		b.w.keepsSecrets(string(body), "the page "+resp.Request.URL.Path)
+	}
 	return answer{resp, string(body)}
 }
 
@@ -273,7 +275,7 @@ func (b *browser) plant(name, value string) {
 	b.client.Jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: true}})
 }
 
-func certificate(t *testing.T, names ...string) (tls.Certificate, *x509.CertPool) {
+func certificate(t testing.TB, names ...string) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -312,4 +314,17 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// signedIn is a gate in front of next, and the cookie of somebody signed in.
+func signedIn(t testing.TB, next http.Handler) (http.Handler, string) {
+	t.Helper()
+	w := newWorld(t, broker, nil)
+	b := w.browser()
+	b.signIn("/")
+	g, err := signin.New(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.Protect(next), sessionCookie + "=" + b.cookie(sessionCookie)
 }
