@@ -159,12 +159,12 @@ func local(to string) string {
 			return "/"
 		}
 	}
+	to, _, _ = strings.Cut(to, "#")
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil {
 		return "/"
 	}
-	u.Fragment, u.RawFragment = "", ""
-	return u.String()
+	return to // as it came: written anew, "/%2f" beside an odd character becomes "//"
 }
 
 // denyForeign answers a request that another site made the browser send.

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,13 @@ func TestHeadersOfPages(t *testing.T) {
 		if strings.Contains(policy, "unsafe") || strings.Contains(a.body, "<script") || strings.Contains(a.body, "style=") || !strings.Contains(a.body, `<link rel="stylesheet" href="/static/style.css">`) {
 			t.Errorf("%s: %s %s", a.Request.URL, policy, a.body)
 		}
+	}
+	s := newWorld(t, slack, nil)
+	if a := s.browser().step("/signin"); !strings.Contains(a.body, "Sign in with Slack") {
+		t.Errorf("the page for Slack: %s", a.body)
+	}
+	if a := s.browser().step("/signin/start"); !strings.Contains(a.Header.Get("Location"), "&team=T0HOME") {
+		t.Errorf("Slack is not told the workspace: %s", a.Header.Get("Location"))
 	}
 	if a := in.step("/requests"); a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Vary") != "Cookie" {
 		t.Errorf("what only one person may see can be kept: %v", a.Header)
@@ -290,6 +298,36 @@ func TestIssuerHangs(t *testing.T) {
 	})
 }
 
+// TestTooManySignIns: who hammers the way back takes up so much, and no more.
+func TestTooManySignIns(t *testing.T) {
+	w := newWorld(t, broker, nil)
+	hold, held := make(chan struct{}), make(chan struct{}, 16)
+	var waiting sync.WaitGroup
+	w.idp.open = func() { held <- struct{}{}; <-hold }
+	for range 16 {
+		b := w.browser()
+		back := b.toCallback()
+		waiting.Go(func() {
+			if got := b.step(back); got.StatusCode != 303 {
+				t.Errorf("one of sixteen: %d", got.StatusCode)
+			}
+		})
+	}
+	for range 16 {
+		<-held
+	}
+	b := w.browser()
+	if got := b.step(b.toCallback()); got.StatusCode != 503 || b.in() {
+		t.Errorf("the seventeenth: %d %s", got.StatusCode, got.body)
+	}
+	close(hold)
+	waiting.Wait()
+	w.idp.change(func() { w.idp.open = nil })
+	if b.signIn("/"); !b.in() {
+		t.Error("nobody gets in afterwards")
+	}
+}
+
 // TestEndlessAnswer: an issuer's answer is read up to a size.
 func TestEndlessAnswer(t *testing.T) {
 	e := &endless{}
@@ -319,7 +357,7 @@ func (e *endless) Close() error { return nil }
 
 // FuzzLocal: wherever somebody is led, it is on this host, for a browser too.
 func FuzzLocal(f *testing.F) {
-	for _, s := range []string{"/a?b#c", "//evil", `/\evil`, "/.//evil", "/;@evil", "/%2f%2fevil", "/a:b", "/\x00", "/?//x"} {
+	for _, s := range []string{"/a?b#c", "//evil", `/\evil`, "/.//evil", "/;@evil", "/%2f%2fevil", "/a:b", "/\x00", "/?//x", `/%2f"`} {
 		f.Add(s)
 	}
 	base, _ := url.Parse(home)

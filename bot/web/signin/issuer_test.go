@@ -60,7 +60,7 @@ type idp struct {
 	discovery func(map[string]any)                              // the last word on the metadata
 	jwks      func() []map[string]any                           // the published keys
 	token     func(w http.ResponseWriter, form url.Values) bool // answers in place of the token endpoint
-	callback  func(url.Values)                                  // the last word on the answer to the browser
+	open      func()                                            // called first by the token endpoint, side by side
 	down      bool
 }
 
@@ -76,6 +76,11 @@ func newIDP(t testing.TB, issuer string, now func() time.Time) *idp {
 
 func (p *idp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
+	if open := p.open; open != nil && r.URL.Path == "/token" {
+		p.mu.Unlock()
+		open()
+		p.mu.Lock()
+	}
 	defer p.mu.Unlock()
 	p.hits[r.URL.Path]++
 	if p.down {
@@ -130,9 +135,6 @@ func (p *idp) authorize(w http.ResponseWriter, r *http.Request) {
 	p.codes[code] = grant{q.Get("code_challenge"), q.Get("nonce"), q.Get("redirect_uri")}
 	p.secrets = append(p.secrets, code, q.Get("state"), q.Get("nonce"))
 	back := url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {p.issuer}}
-	if p.callback != nil {
-		p.callback(back)
-	}
 	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
 }
 
