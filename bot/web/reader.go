@@ -31,6 +31,9 @@ type Requests interface {
 
 // A Record is the log itself. It is safe for concurrent use.
 type Record interface {
+	// Open are the requests that have not ended, and the ended ones whose use of
+	// break-glass nobody has reviewed yet, each once, in any order.
+	Open(ctx context.Context) ([]access.Request, error)
 	// History is a request and its events, oldest first; [ErrNotFound] if there
 	// is none of that id.
 	History(ctx context.Context, id string) (access.Request, []Entry, error)
