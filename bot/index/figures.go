@@ -1,0 +1,143 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/bot/access"
+)
+
+// Figures are those of the requests that match, as [access.Count] makes them.
+func (x *Index) Figures(ctx context.Context, f access.Filter, now time.Time) (out access.Figures, err error) {
+	err = x.reading(ctx, "count requests", func(tx *sql.Tx) error {
+		w, err := where(f, sorting)
+		if err != nil {
+			return err
+		}
+		for _, part := range []func(context.Context, *sql.Tx, *condition, *access.Figures) error{days, deciders, living} {
+			if err := part(ctx, tx, w, &out); err != nil {
+				return err
+			}
+		}
+		return x.overruns(ctx, tx, w, now, &out)
+	})
+	if err != nil {
+		return access.Figures{}, err
+	}
+	out.Sort()
+	return out, nil
+}
+
+// days counts the fates and the steps of waiting, by day of filing.
+func days(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures) error {
+	var sums strings.Builder
+	for i := range access.Fates {
+		fmt.Fprintf(&sums, ", sum(r.fate = %d)", i)
+	}
+	for i := range out.Waits {
+		fmt.Fprintf(&sums, ", sum(r.step = %d)", i)
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT r.day"+sums.String()+" FROM request r"+w.clause()+" GROUP BY r.day", w.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	counts := make([]int64, 1+len(access.Fates)+len(out.Waits))
+	into := make([]any, len(counts))
+	for i := range counts {
+		into[i] = &counts[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		day := access.Day{Date: time.Unix(counts[0]*24*60*60, 0).UTC(), Fates: map[access.Fate]int{}}
+		for i, fate := range access.Fates {
+			if n := counts[1+i]; n > 0 {
+				day.Fates[fate] = int(n)
+			}
+		}
+		out.Days = append(out.Days, day)
+		for i := range out.Waits {
+			out.Waits[i] += int(counts[1+len(access.Fates)+i])
+		}
+	}
+	return rows.Err()
+}
+
+// deciders counts who decides how much, and how fast.
+func deciders(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures) error {
+	query := "SELECT d.email, d.denied, d.wait FROM decider d"
+	if clause := w.clause(); clause != "" {
+		query = "SELECT d.email, d.denied, d.wait FROM request r CROSS JOIN decider d ON d.n = r.n" + clause
+	}
+	rows, err := tx.QueryContext(ctx, query, w.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	type tally struct {
+		access.Decider
+		waits []time.Duration
+	}
+	by := map[string]*tally{}
+	for rows.Next() {
+		var email sql.RawBytes
+		var denied bool
+		var wait int64
+		if err := rows.Scan(&email, &denied, &wait); err != nil {
+			return err
+		}
+		d := by[string(email)]
+		if d == nil {
+			d = &tally{Decider: access.Decider{Email: string(email)}}
+			by[d.Email] = d
+		}
+		if denied {
+			d.Denied++
+		} else {
+			d.Approved++
+		}
+		d.waits = append(d.waits, time.Duration(wait))
+	}
+	for _, d := range by {
+		d.Median = access.Median(d.waits)
+		out.Deciders = append(out.Deciders, d.Decider)
+	}
+	return rows.Err()
+}
+
+// living counts live access by resource.
+func living(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures) error {
+	live := *w
+	live.parts = append([]string{"r.live = 1"}, w.parts...)
+	rows, err := tx.QueryContext(ctx, "SELECT r.resource, count(*) FROM request r"+live.clause()+" GROUP BY r.resource", live.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t access.Tally
+		if err := rows.Scan(&t.Name, &t.Count); err != nil {
+			return err
+		}
+		out.Live = append(out.Live, t)
+	}
+	return rows.Err()
+}
+
+// overruns asks the requests themselves: those that may be any are few.
+func (x *Index) overruns(ctx context.Context, tx *sql.Tx, w *condition, now time.Time, out *access.Figures) error {
+	late := *w
+	late.parts = append([]string{"r.late = 1"}, w.parts...)
+	list, err := x.list(ctx, tx, "SELECT r.n FROM request r"+late.clause(), late.args...)
+	for _, r := range list {
+		if o, over := r.Overrun(now); over {
+			out.Overruns = append(out.Overruns, o)
+		}
+	}
+	return err
+}
