@@ -75,7 +75,7 @@ func (s *sealer) close(with []cipher.AEAD, v any) (string, error) {
 
 // open reports whether a text was sealed here under these settings.
 func (s *sealer) open(with []cipher.AEAD, text string, v any) bool {
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return false
 	}

@@ -183,7 +183,7 @@ func (o *issuer) moreClaims(ctx context.Context, e *endpoints, tok *oauth2.Token
 	if err := info.Claims(&more); err != nil {
 		return err
 	}
-	if sub := more.text("sub"); sub == "" || sub != c.text("sub") {
+	if more.text("sub") != c.text("sub") { // the token's is not empty
 		return errors.New("the user info is about somebody else")
 	}
 	for _, name := range []string{"email", "email_verified"} {

@@ -114,7 +114,7 @@ func (g *Gate) own(w http.ResponseWriter, r *http.Request) {
 // isPublic reports whether everybody may get this. A path that some handler may
 // read as another one is not.
 func (g *Gate) isPublic(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawPath != "" || !clean(r.URL.Path) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !clean(r.URL.Path) {
 		return false
 	}
 	return slices.ContainsFunc(g.public, func(p string) bool {

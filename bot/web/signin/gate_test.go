@@ -47,6 +47,7 @@ func TestProtect(t *testing.T) {
 		{"out of the public", "GET", "/static/../requests", nil, 303, "/signin?to=%2Fstatic%2F..%2Frequests"},
 		{"out of the public, escaped", "GET", "/static/%2e%2e/requests", nil, 303, "/signin?to=%2Fstatic%2F%252e%252e%2Frequests"},
 		{"out of the public, escaped slash", "GET", "/static/..%2Frequests", nil, 303, "/signin?to=%2Fstatic%2F..%252Frequests"},
+		{"out of the public, escaped twice", "GET", "/static/%252e%252e/requests", nil, 303, "/signin?to=%2Fstatic%2F%25252e%25252e%2Frequests"},
 		{"a double slash", "GET", "/static//requests", nil, 303, "/signin?to=%2Fstatic%2F%2Frequests"},
 		{"an unknown one of the gate", "GET", "/signin/x", nil, 404, ""},
 		{"HEAD begins nothing", "HEAD", "/signin/start", nil, 405, ""},
@@ -260,7 +261,7 @@ func gateWith(t *testing.T, f roundTrip) http.Handler {
 	t.Helper()
 	g, err := signin.New(signin.Config{
 		BaseURL: home, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		OIDC: &signin.OIDC{Issuer: broker, ClientID: clientID, Keys: [][]byte{key(1)}, Client: &http.Client{Transport: f}},
+		OIDC: &signin.OIDC{Issuer: broker, ClientID: clientID, ClientSecret: clientSecret, Keys: [][]byte{key(1)}, Client: &http.Client{Transport: f}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -294,6 +295,35 @@ func TestIssuerHangs(t *testing.T) {
 		}
 		if d := time.Since(begun); d > 11*time.Second || calls != 1 {
 			t.Errorf("it took %v and %d calls", d, calls)
+		}
+	})
+}
+
+// TestKeysHang: the call for the keys, which the library makes on its own, ends
+// too. The bubble does not end before every goroutine has.
+func TestKeysHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newIDP(t, broker, time.Now)
+		h := gateWith(t, func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/keys" {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			rec := httptest.NewRecorder()
+			p.ServeHTTP(rec, r)
+			return rec.Result(), nil
+		})
+		begin := httptest.NewRecorder()
+		h.ServeHTTP(begin, httptest.NewRequest("GET", home+"/signin/start", nil))
+		back := httptest.NewRecorder()
+		p.ServeHTTP(back, httptest.NewRequest("GET", begin.Header().Get("Location"), nil))
+		r := httptest.NewRequest("GET", back.Header().Get("Location"), nil)
+		cookie, _, _ := strings.Cut(begin.Header().Get("Set-Cookie"), ";")
+		r.Header.Set("Cookie", cookie)
+		begun := time.Now()
+		end := httptest.NewRecorder()
+		if h.ServeHTTP(end, r); end.Code != 403 || p.count("/token") != 1 || time.Since(begun) > 11*time.Second {
+			t.Errorf("got %d after %v: %s", end.Code, time.Since(begun), end.Body)
 		}
 	})
 }
@@ -380,7 +410,7 @@ func FuzzLocal(f *testing.F) {
 
 // FuzzAddress: an address that is taken is one, and stays what it is.
 func FuzzAddress(f *testing.F) {
-	for _, s := range []string{"a@b.c", "A@B", "a@@b", "a.@b", `"a"@b`, "a+b@c", " a@b ", "a@-b", "\u212a@b"} {
+	for _, s := range []string{"a@b.c", "A@B", "a@@b", "a.@b", `"a"@b`, "a+b@c", " a@b ", "a@-b", "\u212a@b", "a@" + strings.Repeat("b.", 130) + "c"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -389,7 +419,7 @@ func FuzzAddress(f *testing.F) {
 			return
 		}
 		again, ok := signin.Address(got)
-		if !ok || again != got || strings.Count(got, "@") != 1 || strings.ContainsAny(got, " ,;<>()\"\\\t\r\n") {
+		if !ok || again != got || len(got) > 254 || strings.Count(got, "@") != 1 || strings.ContainsAny(got, " ,;<>()\"\\\t\r\n") {
 			t.Errorf("%q becomes %q, then %q", s, got, again)
 		}
 		if !strings.EqualFold(got, strings.TrimSpace(s)) {

@@ -96,6 +96,8 @@ func (p *idp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.authorize(w, r)
 	case "/token":
 		p.redeem(w, r)
+	case "/moved":
+		http.Redirect(w, r, "/token", http.StatusTemporaryRedirect)
 	case "/userinfo":
 		p.info(w, r)
 	default:

@@ -207,18 +207,21 @@ func TestClientSecret(t *testing.T) {
 func TestSecretsStayHidden(t *testing.T) {
 	for name, answer := range map[string]func(w http.ResponseWriter, form url.Values) bool{
 		"in the error": func(w http.ResponseWriter, form url.Values) bool {
-			reply(w, 400, map[string]any{"error": "bad " + form.Get("code"), "error_description": form.Get("code_verifier")})
+			reply(w, 400, map[string]any{"error": "bad " + form.Get("code") + clientSecret, "error_description": form.Get("code_verifier")})
 			return true
 		},
 		"in the body": func(w http.ResponseWriter, form url.Values) bool {
 			w.WriteHeader(500)
-			_, _ = w.Write([]byte(form.Encode()))
+			_, _ = w.Write([]byte(form.Encode() + otherwise(form.Get("code"))))
 			return true
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, broker, nil)
-			w.idp.token = answer
+			w.idp.token = func(rw http.ResponseWriter, form url.Values) bool {
+				w.idp.secrets = append(w.idp.secrets, otherwise(form.Get("code")))
+				return answer(rw, form)
+			}
 			b := w.browser()
 			if got := b.signIn("/"); got.StatusCode < 400 || b.in() {
 				t.Errorf("got %d", got.StatusCode)
@@ -236,3 +239,6 @@ func TestSecretsStayHidden(t *testing.T) {
 		}
 	})
 }
+
+// otherwise is a secret as nobody thought of looking for it.
+func otherwise(s string) string { return b64([]byte(s)) }
