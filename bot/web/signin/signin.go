@@ -31,8 +31,9 @@ const (
 // Config says who is let in, and how that is found out.
 type Config struct {
 	// BaseURL is the dashboard's own address as browsers see it, scheme, host and
-	// port without a path: "https://access.example.com". Plain http only on
-	// loopback. Requests under another Host are refused.
+	// port without a path: "https://access.example.com". Requests under another
+	// Host are refused. Plain http only on loopback, and with a browser that takes
+	// Secure cookies there, as Chromium does.
 	BaseURL string
 	// OIDC or Proxy is the way in: exactly one of them.
 	OIDC  *OIDC
