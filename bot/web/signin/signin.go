@@ -105,13 +105,13 @@ func New(c Config) (*Gate, error) {
 	g.foreign.SetDenyHandler(http.HandlerFunc(g.denyForeign))
 	if c.Proxy != nil {
 		g.proxy, err = newProxy(*c.Proxy)
-		return g, err
+	} else if g.oidc, err = newIssuer(*c.OIDC, base, c.Now); err == nil {
+		g.seal, err = newSealer(c.OIDC.Keys, g.oidc.scope(base))
 	}
-	if g.oidc, err = newIssuer(*c.OIDC, base, c.Now); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, err // never half a gate
 	}
-	g.seal, err = newSealer(c.OIDC.Keys, g.oidc.scope(base))
-	return g, err
+	return g, nil
 }
 
 // origin reads an address that has a scheme and a host and nothing else.
