@@ -24,7 +24,6 @@ type approvalsPage struct {
 	Overruns []overrun
 	Late     int // how many there are in all
 	Empty    bool
-	Requests string
 }
 
 type decider struct {
@@ -70,7 +69,7 @@ func (s *Server) approvals(r *http.Request, v view) (content, error) {
 }
 
 func (s *Server) figures(ctx context.Context, v view, x span) (approvalsPage, error) {
-	p := approvalsPage{Span: x.Name, Words: "the last " + x.Text, Requests: v.links.list(nil)}
+	p := approvalsPage{Span: x.Name, Words: "the last " + x.Text}
 	for _, o := range spansOf() {
 		p.Spans = append(p.Spans, link{o.Text, v.links.approvals(o.Name), o.Name == x.Name})
 	}

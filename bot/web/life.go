@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -194,5 +195,5 @@ func (m said) Initials() string {
 	if m.By == "" {
 		return "·"
 	}
-	return strings.ToUpper(m.By[:1])
+	return strings.ToUpper(fmt.Sprintf("%.1s", m.By))
 }

@@ -1,10 +1,8 @@
 package web
 
 import (
-	"cmp"
 	"net/url"
 	"strconv"
-	"strings"
 )
 
 // links are where the pages stand: paths of a server, or files that name each
@@ -113,27 +111,4 @@ func commitURL(of func(string) string, commit string) string {
 		return ""
 	}
 	return outward(of(commit))
-}
-
-func compare(a, b string) int { return cmp.Compare(a, b) }
-
-// inertly removes what reorders or hides text. It is applied to whole pages, so
-// that no place can be forgotten.
-func inertly(page []byte) []byte {
-	clean := true
-	for _, c := range string(page) {
-		if hides(c) {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return page
-	}
-	return []byte(strings.Map(func(c rune) rune {
-		if hides(c) {
-			return '\uFFFD'
-		}
-		return c
-	}, string(page)))
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -16,11 +15,13 @@ type nowPage struct {
 	Unseen    []row
 	Pending   []pending
 	Live      []live
+	Waiting   int // how many are pending, and live: rows are the first of them
+	Having    int
 	Asked     int // in the last 24 hours
 	Decided   int // of these
 	Any       bool
-	PendingAt string // address of the pending ones in the list
-	Requests  string
+	PendingAt string // addresses of all of them in the list
+	LiveAt    string
 }
 
 // failing is an effect that does not work right now.
@@ -52,6 +53,9 @@ type live struct {
 	Wants   time.Duration // more time that was asked for
 }
 
+// mostNow is how many rows each table has; a copy in files has all.
+const mostNow = 100
+
 // manyNames is how many approvers a row names.
 const manyNames = 4
 
@@ -60,8 +64,11 @@ func (s *Server) now(r *http.Request, v view) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	p := nowPage{PendingAt: v.links.list(map[string][]string{"status": {"pending"}}), Requests: v.links.list(nil)}
-	members := s.Rules.Members(r.Context(), s.Rules.Rules())
+	p := nowPage{
+		PendingAt: v.links.list(map[string][]string{"status": {"pending"}}),
+		LiveAt:    v.links.list(map[string][]string{"status": {"live", "approved"}}),
+	}
+	var waiting []access.Request
 	for _, q := range open {
 		x := rowOf(q, v.links.request(q.ID))
 		if q.ToReview() {
@@ -70,23 +77,35 @@ func (s *Server) now(r *http.Request, v view) (content, error) {
 		switch {
 		case q.Status.Ended():
 		case q.Status == access.Pending:
-			p.Pending = append(p.Pending, s.pending(r, q, x, v.Now, members))
+			waiting = append(waiting, q)
 		default:
-			l := liveOf(q, x, v.Now)
-			p.Live = append(p.Live, l)
-			if q.Failure != nil {
-				p.Failing = append(p.Failing, failing{x, q.Failure.Revoking, q.Failure.Error, q.Failure.Since, q.Failure.At})
-			} else if l.Left < -access.Grace {
-				p.Overdue = append(p.Overdue, l)
-			}
+			p.have(liveOf(q, x, v.Now), q)
 		}
 	}
 	slices.SortStableFunc(p.Live, func(a, b live) int { return a.Expires.Compare(b.Expires) })
-	slices.SortStableFunc(p.Pending, func(a, b pending) int { return cmp.Compare(b.Waits, a.Waits) })
+	slices.Reverse(waiting)
+	if p.Waiting, p.Having = len(waiting), len(p.Live); !v.links.static {
+		waiting, p.Live = waiting[:min(len(waiting), mostNow)], p.Live[:min(len(p.Live), mostNow)]
+	}
+	members := s.Rules.Members(r.Context(), s.Rules.Rules())
+	for _, q := range waiting {
+		p.Pending = append(p.Pending, s.pending(r, q, rowOf(q, v.links.request(q.ID)), v.Now, members))
+	}
 	if err := s.lately(r, v, &p); err != nil {
 		return content{}, err
 	}
 	return content{"now", "Now", p}, nil
+}
+
+// have adds an access that somebody has, or is to have.
+func (p *nowPage) have(l live, q access.Request) {
+	p.Live = append(p.Live, l)
+	switch f := q.Failure; {
+	case f != nil:
+		p.Failing = append(p.Failing, failing{l.row, f.Revoking, f.Error, f.Since, f.At})
+	case l.Left < -access.Grace:
+		p.Overdue = append(p.Overdue, l)
+	}
 }
 
 // lately counts the last day, and whether there was ever anything.
@@ -105,7 +124,7 @@ func (s *Server) lately(r *http.Request, v view, p *nowPage) error {
 		*c.to = n
 	}
 	p.Decided = p.Asked - p.Decided
-	p.Any = p.Asked+len(p.Live)+len(p.Pending)+len(p.Unseen) > 0
+	p.Any = p.Asked+p.Having+p.Waiting+len(p.Unseen) > 0
 	if !p.Any {
 		list, _, err := s.Requests.Find(r.Context(), s.scope(v.Viewer, access.Filter{}), "", 1)
 		p.Any = len(list) > 0

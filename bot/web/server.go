@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"html/template"
@@ -216,10 +217,7 @@ func (s *Server) open(ctx context.Context, v Viewer) ([]access.Request, error) {
 	f := s.scope(v, access.Filter{})
 	list := slices.DeleteFunc(slices.Clone(all), func(r access.Request) bool { return !f.Match(r) })
 	slices.SortFunc(list, func(a, b access.Request) int {
-		if c := b.FiledAt.Compare(a.FiledAt); c != 0 {
-			return c
-		}
-		return -compare(a.ID, b.ID)
+		return cmp.Or(b.FiledAt.Compare(a.FiledAt), cmp.Compare(b.ID, a.ID))
 	})
 	return list, nil
 }

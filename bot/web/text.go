@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"fmt"
 	"html/template"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"countersign/bot/access"
 )
@@ -116,7 +118,8 @@ func capital(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-func brief(commit string) string { return commit[:min(len(commit), 10)] }
+// brief is the beginning of a commit's id.
+func brief(commit string) string { return fmt.Sprintf("%.10s", commit) }
 
 // spans are what Slack marks in a text: people, channels, addresses.
 var spans = regexp.MustCompile(`<([@#!]|https?://|mailto:)([^<>|\s]*)(?:\|([^<>|]*))?>|https?://[^\s<>"']+`)
@@ -184,4 +187,18 @@ func first(texts ...string) string {
 // plainly is what the bot told somebody, without the marks of Slack.
 func plainly(text string, people map[string]string) template.HTML {
 	return talk(strings.NewReplacer("`", "", "*", "", "&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text), people)
+}
+
+// inertly replaces what reorders or hides text, and what is no text. It is
+// applied to whole pages, so that no place can be forgotten.
+func inertly(page []byte) []byte {
+	if utf8.Valid(page) && bytes.IndexFunc(page, hides) < 0 {
+		return page
+	}
+	return bytes.Map(func(c rune) rune {
+		if hides(c) {
+			return utf8.RuneError
+		}
+		return c
+	}, page)
 }

@@ -1,0 +1,5 @@
+package web
+
+// Stylesheet is the address of the style of the pages, for pages of others that
+// stand before them, such as a sign-in. Everybody may read it.
+func (s *Server) Stylesheet() string { return "/static/" + s.assets.css }
