@@ -16,7 +16,7 @@ var timeType = reflect.TypeFor[time.Time]()
 
 // A codec writes requests as bytes and reads them back: exported fields one
 // after the other, with a checksum behind. It exists because lists decode many
-// requests: encoding/json takes ten times as long and twice the room. The bytes
+// requests: encoding/json takes six times as long and twice the room. The bytes
 // mean something only together with types, which is part of a file's version.
 type codec struct {
 	root  *shape

@@ -40,7 +40,7 @@ func days(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures) er
 	for i := range out.Waits {
 		fmt.Fprintf(&sums, ", sum(r.step = %d)", i)
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT r.day"+sums.String()+" FROM request r"+w.clause()+" GROUP BY r.day", w.args...)
+	rows, err := tx.QueryContext(ctx, "SELECT r.day"+sums.String()+w.query("")+" GROUP BY r.day", w.args...)
 	if err != nil {
 		return err
 	}
@@ -70,9 +70,11 @@ func days(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures) er
 
 // deciders counts who decides how much, and how fast.
 func deciders(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures) error {
-	query := "SELECT d.email, d.denied, d.wait FROM decider d"
-	if clause := w.clause(); clause != "" {
-		query = "SELECT d.email, d.denied, d.wait FROM request r CROSS JOIN decider d ON d.n = r.n" + clause
+	query := "SELECT d.email, d.denied, d.wait"
+	if len(w.parts) == 0 {
+		query += " FROM decider d"
+	} else {
+		query += w.query(" CROSS JOIN decider d ON d.n = r.n")
 	}
 	rows, err := tx.QueryContext(ctx, query, w.args...)
 	if err != nil {
@@ -112,9 +114,8 @@ func deciders(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures
 
 // living counts live access by resource.
 func living(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures) error {
-	live := *w
-	live.parts = append([]string{"r.live = 1"}, w.parts...)
-	rows, err := tx.QueryContext(ctx, "SELECT r.resource, count(*) FROM request r"+live.clause()+" GROUP BY r.resource", live.args...)
+	live := w.and("r.live = 1")
+	rows, err := tx.QueryContext(ctx, "SELECT r.resource, count(*)"+live.query("")+" GROUP BY r.resource", live.args...)
 	if err != nil {
 		return err
 	}
@@ -131,9 +132,8 @@ func living(ctx context.Context, tx *sql.Tx, w *condition, out *access.Figures) 
 
 // overruns asks the requests themselves: those that may be any are few.
 func (x *Index) overruns(ctx context.Context, tx *sql.Tx, w *condition, now time.Time, out *access.Figures) error {
-	late := *w
-	late.parts = append([]string{"r.late = 1"}, w.parts...)
-	list, err := x.list(ctx, tx, "SELECT r.n FROM request r"+late.clause(), late.args...)
+	late := w.and("r.late = 1")
+	list, err := x.list(ctx, tx, "SELECT r.n"+late.query(""), late.args...)
 	for _, r := range list {
 		if o, over := r.Overrun(now); over {
 			out.Overruns = append(out.Overruns, o)

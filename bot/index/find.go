@@ -1,9 +1,9 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,8 +12,9 @@ import (
 	"countersign/bot/access"
 )
 
-// few is how many matches are sorted rather than found along the order.
-const few = 5000
+// few is how many matches are read and sorted, rather than counted and found
+// along the order.
+const few = 1000
 
 // Find lists up to limit requests that match, the newest filing first, of those
 // filed at once the greatest id, beginning after the one with the id after (""
@@ -21,31 +22,33 @@ const few = 5000
 // comes nothing. Free text of thousands of words is [ErrTooMuch].
 func (x *Index) Find(ctx context.Context, f access.Filter, after string, limit int) (list []access.Request, total int, err error) {
 	err = x.reading(ctx, "find requests", func(tx *sql.Tx) error {
+		begin, there, err := begins(ctx, tx, after)
+		if err != nil {
+			return err
+		}
+		if !there {
+			limit = 0
+		}
 		w, err := where(f, sorting)
 		if err != nil {
 			return err
 		}
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM request r"+w.clause(), w.args...).Scan(&total); err != nil {
+		matches, err := places(ctx, tx, "SELECT r.n, r.day, r.filed, r.id"+w.query("")+" LIMIT ?", append(w.args, few+1)...)
+		if err != nil {
 			return err
 		}
-		if total == 0 || limit <= 0 {
-			return nil
-		}
-		from := "request r"
-		if total > few {
-			from = "request r INDEXED BY in_order"
-			if w, err = where(f, walking); err != nil {
+		var numbers []int64
+		if total = len(matches); total <= few {
+			numbers = newest(matches, begin, limit)
+		} else {
+			if err := tx.QueryRowContext(ctx, "SELECT count(*)"+w.query(""), w.args...).Scan(&total); err != nil {
+				return err
+			}
+			if numbers, err = walk(ctx, tx, f, begin, limit); err != nil {
 				return err
 			}
 		}
-		if after != "" {
-			day, filed, there, err := place(ctx, tx, after)
-			if err != nil || !there {
-				return err
-			}
-			w.add("(r.day, r.filed, r.id) < (?, ?, ?)", day, filed, after)
-		}
-		list, err = x.list(ctx, tx, "SELECT r.n FROM "+from+w.clause()+newestFirst+" LIMIT ?", append(w.args, limit)...)
+		list, err = x.states(ctx, tx, numbers)
 		return err
 	})
 	if err != nil {
@@ -54,23 +57,86 @@ func (x *Index) Find(ctx context.Context, f access.Filter, after string, limit i
 	return list, total, nil
 }
 
-const newestFirst = " ORDER BY r.day DESC, r.filed DESC, r.id DESC"
-
-// place is where a request stands in the order.
-func place(ctx context.Context, tx *sql.Tx, id string) (day, filed int64, there bool, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT day, filed FROM request WHERE id = ?", id).Scan(&day, &filed)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, 0, false, nil
-	}
-	return day, filed, err == nil, err
+// A place is where a request stands in the order.
+type place struct {
+	n, day, filed int64
+	id            string
 }
+
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.day, o.day), cmp.Compare(p.filed, o.filed), cmp.Compare(p.id, o.id))
+}
+
+func places(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]place, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []place
+	for rows.Next() {
+		var p place
+		if err := rows.Scan(&p.n, &p.day, &p.filed, &p.id); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// begins finds the place after which a page begins: nil for the first one.
+func begins(ctx context.Context, tx *sql.Tx, after string) (p *place, there bool, err error) {
+	if after == "" {
+		return nil, true, nil
+	}
+	found, err := places(ctx, tx, "SELECT n, day, filed, id FROM request WHERE id = ?", after)
+	if err != nil || len(found) == 0 {
+		return nil, false, err
+	}
+	return &found[0], true, nil
+}
+
+// newest makes a page of all matches.
+func newest(matches []place, begin *place, limit int) []int64 {
+	if begin != nil {
+		matches = slices.DeleteFunc(matches, func(p place) bool { return p.compare(*begin) >= 0 })
+	}
+	slices.SortFunc(matches, func(a, b place) int { return b.compare(a) })
+	var out []int64
+	for _, p := range matches[:max(0, min(limit, len(matches)))] {
+		out = append(out, p.n)
+	}
+	return out
+}
+
+// walk makes a page by going along the order: so many match that the next ones
+// are not far.
+func walk(ctx context.Context, tx *sql.Tx, f access.Filter, begin *place, limit int) ([]int64, error) {
+	w, err := where(f, walking)
+	if err != nil || limit <= 0 {
+		return nil, err
+	}
+	if begin != nil {
+		w.add("(r.day, r.filed, r.id) < (?, ?, ?)", begin.day, begin.filed, begin.id)
+	}
+	return column[int64](ctx, tx, "SELECT r.n"+w.query("")+newestFirst+" LIMIT ?", append(w.args, limit)...)
+}
+
+const newestFirst = " ORDER BY r.day DESC, r.filed DESC, r.id DESC"
 
 // list reads the requests whose numbers a query names, in its order. The states
 // are read one by one: sorting them would take the room of them all.
 func (x *Index) list(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]access.Request, error) {
 	numbers, err := column[int64](ctx, tx, query, args...)
-	if err != nil || len(numbers) == 0 {
+	if err != nil {
 		return nil, err
+	}
+	return x.states(ctx, tx, numbers)
+}
+
+func (x *Index) states(ctx context.Context, tx *sql.Tx, numbers []int64) ([]access.Request, error) {
+	if len(numbers) == 0 {
+		return nil, nil
 	}
 	body, err := tx.PrepareContext(ctx, "SELECT data FROM body WHERE n = ?")
 	if err != nil {
@@ -110,7 +176,8 @@ func column[T any](ctx context.Context, tx *sql.Tx, query string, args ...any) (
 
 // Each calls fn with every request that matches, by filing, then by id, oldest
 // first, one at a time: it takes the memory of one. It ends with fn's first
-// error, as it is.
+// error, as it is. All are of one state of the index, for which the file keeps
+// what is written meanwhile aside until fn is through: give ctx an end.
 func (x *Index) Each(ctx context.Context, f access.Filter, fn func(access.Request) error) error {
 	var refused error
 	err := x.reading(ctx, "go through the requests", func(tx *sql.Tx) error {
@@ -118,8 +185,8 @@ func (x *Index) Each(ctx context.Context, f access.Filter, fn func(access.Reques
 		if err != nil {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, "SELECT (SELECT data FROM body b WHERE b.n = r.n) FROM request r INDEXED BY in_order"+
-			w.clause()+" ORDER BY r.day, r.filed, r.id", w.args...)
+		rows, err := tx.QueryContext(ctx, "SELECT (SELECT data FROM body b WHERE b.n = r.n)"+
+			w.query("")+" ORDER BY r.day, r.filed, r.id", w.args...)
 		if err != nil {
 			return err
 		}
@@ -154,7 +221,7 @@ func (x *Index) LiveAt(ctx context.Context, f access.Filter, at time.Time) (list
 			return err
 		}
 		w.add("r.granted IS NOT NULL AND r.granted <= ? AND r.ended > ?", nanos(at), nanos(at))
-		list, err = x.list(ctx, tx, "SELECT r.n FROM request r"+w.clause()+newestFirst, w.args...)
+		list, err = x.list(ctx, tx, "SELECT r.n"+w.query("")+newestFirst, w.args...)
 		return err
 	})
 	return list, err

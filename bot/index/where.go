@@ -15,14 +15,25 @@ const (
 	walking             // go along the order and ask of each whether it matches
 )
 
-// A condition is the end of a query. Values are only ever in its arguments.
+// A condition is what a query is about: requests, as r, that meet all parts.
+// Values are only ever in its arguments.
 type condition struct {
+	from  string
 	parts []string
 	args  []any
 }
 
+// query is the part of a query from FROM up to its order; what is joined to the
+// requests comes in between.
+func (c *condition) query(joined string) string { return " FROM " + c.from + joined + c.clause() }
+
 func (c *condition) add(sql string, args ...any) {
 	c.parts, c.args = append(c.parts, sql), append(c.args, args...)
+}
+
+// and is the condition with one part more, and the same values.
+func (c *condition) and(sql string) *condition {
+	return &condition{c.from, append([]string{sql}, c.parts...), c.args}
 }
 
 func (c *condition) clause() string {
@@ -51,24 +62,16 @@ const maxValues = 5000
 
 // where says in SQL what [access.Filter.Match] says of the request r.
 func where(f access.Filter, p plan) (*condition, error) {
-	c := &condition{}
+	c := &condition{from: "request r"}
+	if p == walking {
+		c.from = "request r INDEXED BY in_order"
+	}
 	equal := func(column, value string) {
 		if value != "" {
 			c.add("r."+column+" = ?", value)
 		}
 	}
 	equal("resource", f.Resource)
-	equal("provider", f.Provider)
-	equal("source", string(f.Source))
-	if len(f.Status) > 0 {
-		c.add("r.shown IN ("+places(len(f.Status))+")", values(f.Status)...)
-	}
-	if !f.From.IsZero() {
-		c.add("r.day >= ? AND r.filed >= ?", dayOf(f.From), nanos(f.From))
-	}
-	if !f.To.IsZero() {
-		c.add("r.day <= ? AND r.filed < ?", dayOf(f.To), nanos(f.To))
-	}
 	if f.Person != "" {
 		c.marked(p, markPerson, []string{f.Person})
 	}
@@ -77,6 +80,17 @@ func where(f access.Filter, p plan) (*condition, error) {
 	}
 	if f.Involves != nil {
 		c.marked(p, markParty, f.Involves)
+	}
+	equal("provider", f.Provider)
+	equal("source", string(f.Source))
+	if len(f.Status) > 0 {
+		c.add("r.shown IN ("+slots(len(f.Status))+")", values(f.Status)...)
+	}
+	if !f.From.IsZero() {
+		c.add("r.day >= ? AND r.filed >= ?", dayOf(f.From), nanos(f.From))
+	}
+	if !f.To.IsZero() {
+		c.add("r.day <= ? AND r.filed < ?", dayOf(f.To), nanos(f.To))
 	}
 	for _, word := range needed(f.Words()) {
 		c.add("instr(r.words, ?) > 0", []byte(word))
@@ -87,18 +101,26 @@ func where(f access.Filter, p plan) (*condition, error) {
 	return c, nil
 }
 
-// marked asks for requests with any of some marks.
+// byMark is where a query begins that is about all requests with one mark.
+const byMark = "mark m CROSS JOIN request r ON r.n = m.n"
+
+// marked asks for requests with any of some marks. One mark leads to its
+// requests; several, or a second one, are asked for each request: it would come
+// more than once otherwise.
 func (c *condition) marked(p plan, kind int, keys []string) {
-	from := "FROM mark m WHERE m.kind = ? AND m.key IN (" + places(len(keys)) + ")"
 	args := append([]any{kind}, values(keys)...)
-	if p == walking {
-		c.add("EXISTS (SELECT 1 "+from+" AND m.n = r.n)", args...)
-		return
+	switch {
+	case p == sorting && c.from != byMark && len(c.parts) == 0 && len(keys) == 1:
+		c.from = byMark
+		c.add("m.kind = ? AND m.key = ?", args...)
+	case p == sorting && kind != markPolicy:
+		c.add("r.n IN (SELECT k.n FROM mark k WHERE k.kind = ? AND k.key IN ("+slots(len(keys))+"))", args...)
+	default:
+		c.add("EXISTS (SELECT 1 FROM mark k WHERE k.kind = ? AND k.key IN ("+slots(len(keys))+") AND k.n = r.n)", args...)
 	}
-	c.add("r.n IN (SELECT m.n "+from+")", args...)
 }
 
-func places(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
+func slots(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
 func values[S ~string](list []S) []any {
 	out := make([]any, len(list))
