@@ -236,10 +236,40 @@ func TestWhileFed(t *testing.T) {
 			batch[k] = r
 		}
 		put(t, x, index.Batch{Head: fmt.Sprint(i), Requests: batch})
-		if i%20 == 19 {
+		if i%4 == 3 {
 			if err := x.Reset(t.Context()); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+	close(done)
+	readers.Wait()
+}
+
+// TestResetWhileRead: a reader who comes between the old file and the new one
+// reads the new one.
+func TestResetWhileRead(t *testing.T) {
+	x := open(t, filepath.Join(t.TempDir(), "index"))
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if _, err := x.ConfigAt(t.Context(), time.Unix(0, 0)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 25 {
+		if err := x.Reset(t.Context()); err != nil {
+			t.Error(err)
 		}
 	}
 	close(done)
