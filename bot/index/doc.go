@@ -29,8 +29,10 @@
 // # Free text
 //
 // Words are looked for by scanning the text of all requests, each word of a
-// request kept once. That was measured against FTS5 with trigrams (50,000
-// requests): 20 ms for any word against 1 to 40 ms, with a file a third of the
-// size, built twenty times as fast. And it is exact for words of any length,
-// and has no query language in which a word could mean something.
+// request kept once. That was measured against FTS5 with trigrams, on a table of
+// nothing but the texts of 50,000 requests: any word took 7 to 28 ms, against 1
+// ms for rare words and 40 for common ones, in half the room or a quarter of it,
+// and the table was filled in 0.1 s instead of 3 to 4. It is exact for words of
+// any length, and has no query language in which a word could mean something.
+// It grows with the text: 150,000 requests take about 0.1 s.
 package index
