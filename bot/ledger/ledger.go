@@ -144,6 +144,13 @@ func split(name string) (id string, n int, kind string, err error) {
 	return m[1], n, m[3], err
 }
 
+// RequestPath reports whether a file of the log is an event of a request, and of
+// which.
+func RequestPath(path string) (id string, ok bool) {
+	id, _, _, err := split(path)
+	return id, err == nil
+}
+
 // take adds one file of the log; fresh is false for one that is known already.
 func (l *Ledger) take(f File) (id string, fresh bool, err error) {
 	if id, ok := AllowancePath(f.Path); ok {
@@ -376,6 +383,14 @@ func (l *Ledger) History(id string) []Entry {
 		return slices.Clone(it.entries)
 	}
 	return nil
+}
+
+// Head is the commit up to which all of the log is folded. What was appended
+// since the last Sync is folded too.
+func (l *Ledger) Head() string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.scanned
 }
 
 // Config is the config commit of the newest event: the last configuration that

@@ -397,3 +397,11 @@ func slackError(err error) string {
 	}
 	return ""
 }
+
+// Home is the bot's workspace and, on Enterprise Grid, its organization; empty
+// until Slack has said who the bot is.
+func (a *App) Home() (team, enterprise string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.bot.Team, a.bot.Enterprise
+}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/bot/slacksim"
+	"countersign/bot/web"
 	"countersign/gitstore"
 )
 
@@ -73,6 +74,19 @@ func onLoopback(addr string) error {
 	return fmt.Errorf("--listen %s: the demo has no sign-in and listens on loopback only, such as 127.0.0.1:8765", addr)
 }
 
+// beside listens where the dashboard of the demo is: on the next port, so that its
+// address stays the same, or where there is room.
+func beside(l net.Listener) (net.Listener, error) {
+	at := *l.Addr().(*net.TCPAddr)
+	at.Port++
+	second, err := net.Listen("tcp", at.String())
+	if err != nil {
+		at.Port = 0
+		second, err = net.Listen("tcp", at.String())
+	}
+	return second, err
+}
+
 type demonstration struct {
 	console
 	dir    string
@@ -93,6 +107,11 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 	}
 	defer l.Close()
 	base := "http://" + l.Addr().String()
+	second, err := beside(l)
+	if err != nil {
+		return err
+	}
+	defer second.Close()
 	world := demoWorld()
 	log := slog.New(hushed{newLogger(d.err, level, world.App.BotToken, world.App.AppToken, world.App.UserToken, pagerToken).Handler(), ctx})
 	s := setup{
@@ -100,6 +119,7 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 		dataDir: d.path("data"), poll: 2 * time.Second, log: log,
 		slack:     slackTokens{bot: world.App.BotToken, app: world.App.AppToken, user: world.App.UserToken, api: base + "/api/"},
 		pagerduty: vendor{token: pagerToken, api: base + pagerAPI},
+		page:      "http://" + second.Addr().String(),
 	}
 	again, err := d.repositories(ctx, s)
 	if err != nil {
@@ -121,8 +141,14 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 	mux := v.health()
 	mux.Handle("/", sim.Handler())
 	onCall.serve(mux)
+	page, err := v.show(ctx, web.Config{Loopback: true})
+	if err != nil {
+		v.unlock()
+		return err
+	}
 	defer serveHTTP(l, mux, log)()
-	d.welcome(base, again)
+	defer serveHTTP(second, page, log)()
+	d.welcome(base, s.page, again)
 	if err := v.run(ctx); err != nil {
 		return err
 	}
@@ -214,14 +240,15 @@ func (d demonstration) repository(ctx context.Context, path, message string, fil
 	return true, err
 }
 
-func (d demonstration) welcome(base string, again bool) {
+func (d demonstration) welcome(base, page string, again bool) {
 	state := "a fresh start"
 	if again {
 		state = "going on where it ended"
 	}
 	fmt.Fprintf(d.out, `Countersign demo: %s, state in %s
 
-  Open   %s
+  Open   %s   the local Slack
+         %s   the dashboard: who has what, who decided, and why
 
   Try    as Alice      /access request     (or: /access request payments-admins 5m deploy fix)
          as Bob        choose an expiry under "Select expiry", press Approve
@@ -242,5 +269,5 @@ func (d demonstration) welcome(base string, again bool) {
          git -C %s show main:countersign.yaml      the rules, policies included
 
   Ctrl-C ends it.
-`, state, d.dir, base, d.path("countersign.git"), d.path("desired-state.git"), d.path("countersign.git"))
+`, state, d.dir, base, page, d.path("countersign.git"), d.path("desired-state.git"), d.path("countersign.git"))
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -26,7 +27,10 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 	fs.StringVar(&s.dataDir, "data-dir", "", "the `DIR` for the signing key and what can be rebuilt (default: in the state directory of the user)")
 	fs.DurationVar(&s.poll, "poll", 30*time.Second, "how often the config branch is looked at")
 	fs.StringVar(&s.accept, "accept-config", "", "accept the `COMMIT` at the head of the config branch although it does not build on the last one used")
-	listen := fs.String("listen", "127.0.0.1:8080", "the `ADDRESS` of /healthz, /readyz and /metrics")
+	listen := fs.String("listen", "127.0.0.1:8080", "the `ADDRESS` of /healthz, /readyz, /metrics and the dashboard")
+	fs.StringVar(&s.page, "dashboard", "", "the `URL` of the dashboard as browsers see it, such as https://access.example.com; it needs a sign-in")
+	fs.StringVar(&s.entrance.header, "dashboard-header", "", "the `NAME` of the header in which a reverse proxy that signs people in gives their address")
+	fs.StringVar(&s.entrance.proxies, "dashboard-proxy", "", "the `ADDRESSES` from which that proxy connects, by commas")
 	fs.String("exec-dir", "", "the `DIR` of the programs that exec resources may run; this version has no exec provider yet")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -49,6 +53,8 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 		"SLACK_API_URL": &s.slack.api, "COUNTERSIGN_SIGNING_KEY_FILE": &s.keyFile,
 		"PAGERDUTY_TOKEN": &s.pagerduty.token, "PAGERDUTY_API_URL": &s.pagerduty.api,
 		"INCIDENT_IO_API_KEY": &s.incidentio.token, "INCIDENT_IO_API_URL": &s.incidentio.api,
+		"COUNTERSIGN_OIDC_ISSUER": &s.entrance.issuer, "COUNTERSIGN_OIDC_CLIENT_ID": &s.entrance.clientID,
+		"COUNTERSIGN_OIDC_CLIENT_SECRET": &s.entrance.clientSecret, "COUNTERSIGN_OIDC_DOMAINS": &s.entrance.domains,
 		"GITHUB_TOKEN": &s.githubToken, "GITHUB_API_URL": &s.githubAPI,
 	})
 	if err != nil {
@@ -57,12 +63,18 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 	if s.slack.bot == "" || s.slack.app == "" {
 		return errors.New("SLACK_BOT_TOKEN (xoxb-…) and SLACK_APP_TOKEN (xapp-…) must be set; `countersign slack manifest` makes the app that has them")
 	}
-	s.log = newLogger(c.err, slog.LevelInfo, s.slack.bot, s.slack.app, s.slack.user, s.githubToken, s.pagerduty.token, s.incidentio.token)
+	s.page = strings.TrimSuffix(s.page, "/")
+	s.log = newLogger(c.err, slog.LevelInfo, s.slack.bot, s.slack.app, s.slack.user, s.githubToken, s.pagerduty.token, s.incidentio.token, s.entrance.clientSecret)
 	v, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	return v.serve(ctx, *listen, nil)
+	page, err := v.dashboard(ctx)
+	if err != nil {
+		v.unlock()
+		return fmt.Errorf("dashboard: %w", err)
+	}
+	return v.serve(ctx, *listen, page)
 }
 
 // serve runs the bot and its page of health, until the context ends.

@@ -37,7 +37,8 @@ type setup struct {
 	slack                    slackTokens
 	githubToken, githubAPI   string
 	pagerduty, incidentio    vendor
-	dashboard                string
+	page                     string // address of the dashboard, without a path; empty: none
+	entrance                 entrance
 	log                      *slog.Logger
 }
 
@@ -56,8 +57,13 @@ type service struct {
 	signer *gitstore.Signer
 	github *forge.GitHub // of the configuration; nil where there is none
 	store  *gitstore.Log
+	files  ledger.Store // the log as the ledger reads it
 	unlock func()
 	first  bot.Change // what the start found in the configuration
+
+	repository *gitstore.Repo // of the log
+	rulesRepo  *gitstore.Repo // of the configuration
+	feed       *feed          // of the dashboard; nil without one
 
 	replaced string // the log's config commit that another history was accepted to replace; empty: none
 }
@@ -82,6 +88,7 @@ func (v *service) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	v.repository, v.rulesRepo = repo, configRepo
 	if v.keyFile == "" {
 		v.keyFile = filepath.Join(v.dataDir, "signing_key")
 	}
@@ -102,6 +109,7 @@ func (v *service) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
+	v.files = store
 	if v.ledger, err = ledger.Open(ctx, store); err != nil {
 		return err
 	}
@@ -146,23 +154,19 @@ func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
 		v.replaced = v.ledger.Config()
 	}
 	v.keepConfig()
-	return v.checkKey(ctx, repo)
+	return v.checkKey(ctx)
 }
 
 // checkKey refuses to write with a key that auditors would not accept: the log
 // keeps every commit for ever, also one that can never be verified.
-func (v *service) checkKey(ctx context.Context, repo *gitstore.Repo) error {
-	data, err := repo.ReadFile(ctx, v.rules.Current().Commit, "allowed_signers")
-	if errors.Is(err, gitstore.ErrNotFound) {
-		v.log.Warn("there is no allowed_signers beside the configuration: nobody can verify the log", "add", strings.TrimSpace(v.signer.AllowedSignersLine(botIdentity.Email)))
-		return nil
-	}
+func (v *service) checkKey(ctx context.Context) error {
+	keys, err := v.allowedSigners(ctx)
 	if err != nil {
 		return err
 	}
-	keys, err := gitstore.ParseAllowedSigners(data)
-	if err != nil {
-		return fmt.Errorf("allowed_signers: %w", err)
+	if keys == nil {
+		v.log.Warn("there is no allowed_signers beside the configuration: nobody can verify the log", "add", strings.TrimSpace(v.signer.AllowedSignersLine(botIdentity.Email)))
+		return nil
 	}
 	now := gitstore.CommitInfo{Signer: v.signer.Fingerprint(), SignatureValid: true, Committer: botIdentity, CommittedAt: time.Now()}
 	if keys.Check(now) != nil {
@@ -170,6 +174,23 @@ func (v *service) checkKey(ctx context.Context, repo *gitstore.Repo) error {
 			v.keyFile, v.configBranch, strings.TrimSpace(v.signer.AllowedSignersLine(botIdentity.Email)))
 	}
 	return nil
+}
+
+// allowedSigners are the keys that may sign the log, as the configuration in force
+// has them; nil where it has none.
+func (v *service) allowedSigners(ctx context.Context) (*gitstore.AllowedSigners, error) {
+	data, err := v.rulesRepo.ReadFile(ctx, v.rules.Current().Commit, "allowed_signers")
+	if errors.Is(err, gitstore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	keys, err := gitstore.ParseAllowedSigners(data)
+	if err != nil {
+		return nil, fmt.Errorf("allowed_signers: %w", err)
+	}
+	return keys, nil
 }
 
 // parseRules reads a configuration. What this program has no provider for is
@@ -253,7 +274,7 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 		Handle: func(ctx context.Context, c access.Command) (access.Request, error) {
 			return v.bot.Handle(ctx, c)
 		},
-		Reader: reader{v.ledger, v.rules}, Logger: v.log, Dashboard: v.dashboard,
+		Reader: reader{v.ledger, v.rules}, Logger: v.log, Dashboard: v.page,
 		Allowances: &slackapp.Allowances{
 			Make: func(ctx context.Context, delivery string, by access.Actor, a access.Allow) (access.Allowance, error) {
 				return v.bot.Allow(ctx, delivery, by, a)
@@ -301,10 +322,18 @@ func (r reader) RulesAt(ctx context.Context, commit string) *access.Rules {
 	return r.rules.At(ctx, commit)
 }
 
-// notifier is the Slack edge, and notes which configuration is in force.
+// notifier is the Slack edge and the dashboard, and notes which configuration is
+// in force.
 type notifier struct {
 	*slackapp.App
 	v *service
+}
+
+func (n notifier) Changed(id string) {
+	n.App.Changed(id)
+	if n.v.feed != nil {
+		n.v.feed.changed(id)
+	}
 }
 
 func (n notifier) RulesChanged() {
@@ -317,7 +346,13 @@ func (v *service) run(ctx context.Context) error {
 	defer v.unlock()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	done := make(chan error, 2)
+	done := make(chan error, 3)
+	go func() {
+		if v.feed != nil {
+			v.feed.run(ctx)
+		}
+		done <- nil
+	}()
 	go func() {
 		err := v.bot.Run(ctx, bot.Intervals{Config: v.poll})
 		stop(err)
@@ -329,7 +364,7 @@ func (v *service) run(ctx context.Context) error {
 		done <- err
 	}()
 	v.bot.Told(ctx, v.first)
-	err := errors.Join(<-done, <-done)
+	err := errors.Join(<-done, <-done, <-done)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
