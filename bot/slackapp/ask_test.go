@@ -236,7 +236,10 @@ func TestHome(t *testing.T) {
 	if err := alice.OpenHome(); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("an empty Home", func() bool { return strings.Contains(textOf(alice.Home()), "You hold no access now") })
+	s.eventually("an empty Home", func() bool {
+		said := textOf(alice.Home())
+		return strings.Contains(said, "You hold no access now") && strings.Contains(said, "<https://access.example.com/|Dashboard>")
+	})
 	r, m := s.filed("alice", "github/payments-admins 1h why")
 	s.eventually("the request in the Home tab", func() bool { return strings.Contains(textOf(alice.Home()), "Waiting for approval") })
 	if err := bob.OpenHome(); err != nil {

@@ -59,6 +59,9 @@ func (a *App) publishHome(user string) {
 		waits := func(r access.Request) bool { return a.waitsFor(ctx, rules, actor.Person, r) }
 		reviews := func(r access.Request) bool { return a.reviewWaitsFor(rules, actor.Person, r) }
 		view := message{Blocks: homeBlocks(actor, rules, a.cfg.Reader.Requests(), waits, reviews)}
+		if a.cfg.Dashboard != "" {
+			view.Blocks = append(view.Blocks, homeFooter(a.cfg.Dashboard))
+		}
 		if a.rendered.same("home", user, view) {
 			return nil
 		}
@@ -117,6 +120,11 @@ func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request, wait
 	blocks = append(blocks, homeList("Waiting for you", waits, 8, homeWaiting)...)
 	blocks = append(blocks, homeList("Waiting for your review", reviews, 8, homeReview)...)
 	return append(blocks, homeList("Lately", past, 10, func(r access.Request) slack.Block { return note(storyLine(r)) })...)
+}
+
+// homeFooter leads to the dashboard.
+func homeFooter(dashboard string) slack.Block {
+	return note(hyperlink(dashboard+"/", "Dashboard") + " · who has what, who decided, and why")
 }
 
 func homeLive(live []access.Request, me access.Person) []slack.Block {

@@ -305,7 +305,7 @@ func (s *stage) run() {
 	s.Helper()
 	app, err := slackapp.New(slackapp.Config{
 		BotToken: s.world.App.BotToken, AppToken: s.world.App.AppToken, APIURL: s.http.URL + "/api/",
-		Handle: s.book.handle, Reader: s.book, Members: s.book.Members, Allowances: s.book.allowances, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Handle: s.book.handle, Dashboard: "https://access.example.com", Reader: s.book, Members: s.book.Members, Allowances: s.book.allowances, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		s.Fatal(err)
