@@ -26,6 +26,7 @@ func Parse(name string, data []byte, commit string) (*access.Rules, []Warning, e
 		return nil, warnings, err
 	}
 	f.Rules.Commit = commit
+	f.Rules.Index()
 	return &f.Rules, warnings, nil
 }
 

@@ -20,6 +20,49 @@ type Rules struct {
 	Groups    []Group
 	Policies  []Policy // replace the default approvals as soon as there are any
 	OnCall    OnCall
+
+	known map[string]int // see [Rules.Index]
+}
+
+// Index makes people quick to be found, by address and by Slack account. Rules
+// that were indexed must not get other People.
+func (r *Rules) Index() {
+	r.known = map[string]int{}
+	add := func(key string, i int) {
+		if _, taken := r.known[key]; !taken {
+			r.known[key] = i
+		}
+	}
+	for i, k := range r.People {
+		add(plain(k.Email), i)
+		for _, a := range k.Aliases {
+			add(plain(a), i)
+		}
+		for _, s := range k.Slack {
+			add(slackKey(s), i)
+		}
+	}
+}
+
+// slackKey is what no address can be.
+func slackKey(id string) string { return "slack " + id }
+
+// find is the place of somebody in People, by a plain address or a [slackKey];
+// -1 if they are not there. Of several entries the first one counts.
+func (r *Rules) find(key string) int {
+	if r.known != nil {
+		if i, ok := r.known[key]; ok {
+			return i
+		}
+		return -1
+	}
+	id, slack := strings.CutPrefix(key, "slack ")
+	return slices.IndexFunc(r.People, func(k Known) bool {
+		if slack {
+			return slices.Contains(k.Slack, id)
+		}
+		return plain(k.Email) == key || slices.ContainsFunc(k.Aliases, func(a string) bool { return plain(a) == key })
+	})
 }
 
 // SlackSettings say where in Slack the bot speaks.
@@ -115,15 +158,8 @@ func Options(r Request, today, filed *Rules) []time.Duration {
 // plus-tag, and for an alias the address that it is an alias of.
 func (r *Rules) Canonical(email string) string {
 	e := plain(email)
-	for _, k := range r.People {
-		if plain(k.Email) == e {
-			return plain(k.Email)
-		}
-		for _, a := range k.Aliases {
-			if plain(a) == e {
-				return plain(k.Email)
-			}
-		}
+	if i := r.find(e); i >= 0 {
+		return plain(r.People[i].Email)
 	}
 	return e
 }
@@ -143,6 +179,9 @@ func Address(email string) string {
 // plain removes what does not tell people apart: case and plus-tags.
 func plain(email string) string {
 	e := Address(email)
+	if !strings.Contains(e, "+") {
+		return e
+	}
 	local, domain, ok := strings.Cut(e, "@")
 	if !ok {
 		return e
@@ -157,10 +196,8 @@ func plain(email string) string {
 // Slack accounts that the configuration says are theirs.
 func (r *Rules) Who(p Person) string {
 	if p.Slack != "" {
-		for _, k := range r.People {
-			if slices.Contains(k.Slack, p.Slack) {
-				return plain(k.Email)
-			}
+		if i := r.find(slackKey(p.Slack)); i >= 0 {
+			return plain(r.People[i].Email)
 		}
 	}
 	return r.Canonical(p.Email)
@@ -195,10 +232,8 @@ func (r *Rules) MaySee(p Person, q Request) bool {
 // Account is everything by which providers may know the person.
 func (r *Rules) Account(p Person) Account {
 	who := r.Who(p)
-	for _, k := range r.People {
-		if plain(k.Email) == who {
-			return Account{Email: who, GitHub: k.GitHub, Postgres: k.Postgres}
-		}
+	if i := r.find(who); i >= 0 {
+		return Account{Email: who, GitHub: r.People[i].GitHub, Postgres: r.People[i].Postgres}
 	}
 	return Account{Email: who}
 }
@@ -223,11 +258,9 @@ func Changed(a, b *Rules) (added, removed []string) {
 // known, or if it would be themselves.
 func (r *Rules) Manager(p Person) string {
 	who := r.Who(p)
-	for _, k := range r.People {
-		if who != "" && plain(k.Email) == who && k.Manager != "" {
-			if m := r.Canonical(k.Manager); m != who {
-				return m
-			}
+	if i := r.find(who); who != "" && i >= 0 && r.People[i].Manager != "" {
+		if m := r.Canonical(r.People[i].Manager); m != who {
+			return m
 		}
 	}
 	return ""

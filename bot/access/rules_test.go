@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -315,5 +316,49 @@ func TestNoticesAreToldOnce(t *testing.T) {
 		if owed := access.Owed(s.r, s.now); len(owed) > 0 {
 			t.Errorf("%s: still owed after everything was posted: %v", st.name, owed)
 		}
+	}
+}
+
+// TestIndex: rules that were indexed find the same people as those that were not.
+func TestIndex(t *testing.T) {
+	slow := with(func(r *access.Rules) {
+		r.People = []access.Known{
+			{Email: "Alice@example.com", Aliases: []string{"al@example.com", "bob@example.com"}, Slack: []string{"U2"}, GitHub: "alice-gh", Manager: "carol@partner.example"},
+			{Email: "bob@example.com", Aliases: []string{"al@example.com"}, Slack: []string{"U2", "U3"}, Manager: "bob@example.com"},
+		}
+	})
+	fast := *slow
+	fast.Index()
+	for _, p := range []access.Person{
+		{}, {Email: "alice@example.com"}, {Email: "AL+x@example.com"}, {Email: "bob@example.com"}, {Slack: "U2"}, {Slack: "U3"},
+		{Slack: "U4", Email: "bob@example.com"}, {Email: "slack U2"}, {Email: "nobody@example.com"},
+	} {
+		if got, want := fast.Who(p), slow.Who(p); got != want {
+			t.Errorf("%v is %q, want %q", p, got, want)
+		}
+		if got, want := fast.Account(p), slow.Account(p); got != want {
+			t.Errorf("%v has %v, want %v", p, got, want)
+		}
+		if got, want := fast.Manager(p), slow.Manager(p); got != want {
+			t.Errorf("the manager of %v is %q, want %q", p, got, want)
+		}
+	}
+}
+
+func BenchmarkSame(b *testing.B) {
+	var people []access.Known
+	for i := range 2000 {
+		people = append(people, access.Known{Email: fmt.Sprintf("person%d@example.com", i), Slack: []string{fmt.Sprintf("U%d", i)}})
+	}
+	for name, indexed := range map[string]bool{"indexed": true, "searched": false} {
+		b.Run(name, func(b *testing.B) {
+			r := with(func(r *access.Rules) { r.People = people })
+			if indexed {
+				r.Index()
+			}
+			for b.Loop() {
+				r.Same(access.Person{Email: "person1999@example.com"}, access.Person{Slack: "U1000"})
+			}
+		})
 	}
 }
