@@ -54,7 +54,7 @@ type live struct {
 }
 
 // mostNow is how many rows each table has; a copy in files has all.
-const mostNow = 100
+const mostNow = 50
 
 // manyNames is how many approvers a row names.
 const manyNames = 4
