@@ -46,6 +46,8 @@ func commands() []command {
 		{"demo", "", "try everything on this machine: a local Slack, local repositories", demo},
 		{"serve", "--repo PATH", "run the bot", serve},
 		{"report", "--repo PATH", "write the log as a table (TSV)", reportCommand},
+		{"asof", "--repo PATH TIME", "say who had what at a time", asof},
+		{"site", "--repo PATH -o DIR", "write the dashboard as files", site},
 		{"verify", "--repo PATH", "check a clone of the log, offline", verifyCommand},
 		{"config check", "FILE", "check a configuration", configCheck},
 		{"config preview", "OLD NEW --repo PATH", "say in Markdown what a change of the configuration would do", configPreview},

@@ -179,7 +179,11 @@ func (v *service) checkKey(ctx context.Context) error {
 // allowedSigners are the keys that may sign the log, as the configuration in force
 // has them; nil where it has none.
 func (v *service) allowedSigners(ctx context.Context) (*gitstore.AllowedSigners, error) {
-	data, err := v.rulesRepo.ReadFile(ctx, v.rules.Current().Commit, "allowed_signers")
+	return signersAt(ctx, v.rulesRepo, v.rules.Current().Commit)
+}
+
+func signersAt(ctx context.Context, repo *gitstore.Repo, commit string) (*gitstore.AllowedSigners, error) {
+	data, err := repo.ReadFile(ctx, commit, "allowed_signers")
 	if errors.Is(err, gitstore.ErrNotFound) {
 		return nil, nil
 	}

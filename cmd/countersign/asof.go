@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/bot/access"
+	"countersign/bot/ledger"
+	"countersign/bot/report"
+	"countersign/gitstore"
+)
+
+// asof says who had what at a moment.
+func asof(ctx context.Context, args []string, c console) error {
+	fs := flags(c, "asof", "--repo PATH [--ref audit] TIME", `Says who had what at that time, tab-separated, a row for each access: what the
+log knew then, so that an extension that came later is not foreseen. TIME is as
+2026-01-31T09:00:00Z, or a day, 2026-01-31, which means its first moment in UTC.`)
+	path := fs.String("repo", "", "the `PATH` of a repository or clone (required)")
+	ref := fs.String("ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
+	if err := parse(fs, args, "TIME"); err != nil {
+		return err
+	}
+	if *path == "" {
+		return usageError{"--repo is missing"}
+	}
+	at, err := moment(fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	repo, err := gitstore.Open(ctx, *path)
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(ctx, readStore{repo, *ref})
+	if err != nil {
+		return err
+	}
+	var then []access.Request
+	begun := false
+	for _, r := range l.Requests() {
+		begun = begun || !r.FiledAt.After(at)
+		past, err := replayed(l.History(r.ID), at)
+		if err != nil {
+			return err
+		}
+		then = append(then, past)
+	}
+	if !begun {
+		fmt.Fprintf(c.err, "the log begins after %s\n", at.Format(time.RFC3339))
+	}
+	return report.Held(c.out, then)
+}
+
+// replayed is a request as it stood at a moment; zero before its filing.
+func replayed(history []ledger.Entry, at time.Time) (access.Request, error) {
+	var events []access.Event
+	for _, x := range history {
+		if x.Event.At.After(at) {
+			break
+		}
+		events = append(events, x.Event)
+	}
+	return access.Replay(events)
+}
+
+// moment reads a time as people give it on the command line.
+func moment(s string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, usageError{fmt.Sprintf("%q is no time: write it as 2026-01-31T09:00:00Z or 2026-01-31", s)}
+}
