@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -11,7 +10,6 @@ import (
 	"countersign/bot/access"
 	"countersign/bot/index"
 	"countersign/bot/ledger"
-	"countersign/gitstore"
 )
 
 // A feed keeps the read model up with the log. The read model is disposable and
@@ -126,26 +124,34 @@ func uses(history []ledger.Entry) []index.ConfigUse {
 // feedChunk is how many requests are fed in one transaction.
 const feedChunk = 2000
 
-// catchUp feeds what the log has and the read model has not.
+// catchUp feeds what the log has and the read model has not. Where it cannot go
+// on from where it ended, it begins anew: the log was replaced, or the file is
+// damaged.
 func (f *feed) catchUp(ctx context.Context) error {
-	head, ids, err := f.missing(ctx)
-	if errors.Is(err, gitstore.ErrRewritten) || errors.Is(err, gitstore.ErrNotFound) {
+	err := f.advance(ctx)
+	if err != nil && ctx.Err() == nil {
+		f.log.Warn("the dashboard's read model is built anew", "err", err)
 		if err = f.index.Reset(ctx); err == nil {
-			head, ids, err = f.missing(ctx)
+			err = f.advance(ctx)
 		}
 	}
 	if err != nil {
 		return f.failed(ctx, err)
 	}
+	return nil
+}
+
+func (f *feed) advance(ctx context.Context) error {
+	head, ids, err := f.missing(ctx)
+	if err != nil {
+		return err
+	}
 	for chunk := range slices.Chunk(ids, feedChunk) {
 		if err := f.put(ctx, f.index.Head(), chunk); err != nil {
-			return f.failed(ctx, err)
+			return err
 		}
 	}
-	if err := f.put(ctx, head, nil); err != nil {
-		return f.failed(ctx, err)
-	}
-	return nil
+	return f.put(ctx, head, nil)
 }
 
 // missing names the requests that changed since the read model was fed, and the

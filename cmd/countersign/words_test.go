@@ -522,11 +522,12 @@ func ready(s *story, args []string) error {
 	return nil
 }
 
+// page PATH [HEADER…] is what the bot answers over HTTP.
 func page(s *story, args []string) error {
-	if len(args) != 1 {
+	if len(args) == 0 {
 		return errUsage
 	}
-	code, body, err := s.get(args[0])
+	code, body, err := s.get(args[0], args[1:]...)
 	fmt.Fprintln(s.ts.Stdout(), code, body)
 	return err
 }

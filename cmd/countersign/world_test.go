@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -317,19 +318,29 @@ func (w *world) kill() error {
 }
 
 // get asks the bot's own server.
-func (w *world) get(path string) (code int, body string, err error) {
-	client := http.Client{Timeout: 10 * time.Second}
-	resp, err := client.Get("http://" + w.addr + path)
+func (w *world) get(path string, headers ...string) (code int, body string, err error) {
+	client := http.Client{
+		Timeout:       10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	req, err := http.NewRequest(http.MethodGet, "http://"+w.addr+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Add(name, value)
+		if name == "Host" {
+			req.Host = value
+		}
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}
 	defer resp.Body.Close()
-	var b strings.Builder
-	if err := resp.Write(&b); err != nil {
-		return 0, "", err
-	}
-	_, body, _ = strings.Cut(b.String(), "\r\n\r\n")
-	return resp.StatusCode, body, nil
+	data, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(data), err
 }
 
 // isReady reports whether /readyz says so.
