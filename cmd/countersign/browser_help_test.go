@@ -284,3 +284,11 @@ func until(t *testing.T, what string, try func() error) {
 		time.Sleep(25 * time.Millisecond)
 	}
 }
+
+// said compares what something says with what it should.
+func said(got, want string) error {
+	if got != want {
+		return fmt.Errorf("it says %q, want %q", got, want)
+	}
+	return nil
+}

@@ -54,6 +54,7 @@ func TestBrowser(t *testing.T) {
 		{"the people on call are paged", escalated, nil},
 		{"glass is broken", brokenGlass, nil},
 		{"who is on call has it at once", onCallAtOnce, nil},
+		{"the dashboard follows", dashboardFollows, nil},
 	}
 	for _, story := range stories {
 		// One after the other: a browser gives its attention to the window in front.
