@@ -178,7 +178,7 @@ func (in entrance) slack() bool {
 func (d *door) gate(team, enterprise string) (*signin.Gate, error) {
 	in := d.entrance
 	c := signin.Config{
-		BaseURL: d.page, Stylesheet: d.inside.Stylesheet(), Public: []string{"/static/"},
+		BaseURL: d.page, Stylesheet: d.inside.Stylesheet(), Icon: d.inside.Icon(), Public: []string{"/static/"},
 		Now: time.Now, Log: d.log,
 	}
 	if in.header != "" {

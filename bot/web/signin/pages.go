@@ -14,13 +14,13 @@ var files embed.FS
 
 // page is what a template is filled with.
 type page struct {
-	Title, Stylesheet string
-	Base              string // the dashboard's own address
-	With              string // the issuer's name
-	Start             string // the address that begins a sign-in; empty without an issuer
-	Who               string // who is signed in; empty for nobody
-	Reason            string // a sentence
-	Again             bool   // whether to offer the sign-in
+	Title, Stylesheet, Icon string
+	Base                    string // the dashboard's own address
+	With                    string // the issuer's name
+	Start                   string // the address that begins a sign-in; empty without an issuer
+	Who                     string // who is signed in; empty for nobody
+	Reason                  string // a sentence
+	Again                   bool   // whether to offer the sign-in
 }
 
 func parsePages() (*template.Template, error) {
@@ -84,7 +84,7 @@ func called(id Identity) string {
 
 // show writes one of the gate's pages.
 func (g *Gate) show(w http.ResponseWriter, status int, name string, p page) {
-	p.Stylesheet, p.Base = g.stylesheet, g.base.String()
+	p.Stylesheet, p.Icon, p.Base = g.stylesheet, g.icon, g.base.String()
 	p.Title = map[string]string{
 		"signin": "Sign in", "signout": "Sign out", "byproxy": "Sign out",
 		"refused": "Not signed in", "elsewhere": "Another address", "absent": "Nothing here",

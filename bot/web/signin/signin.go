@@ -41,6 +41,8 @@ type Config struct {
 	// Stylesheet is the local address of the style of the gate's pages, such as
 	// "/static/style.css"; unset, they have none.
 	Stylesheet string
+	// Icon is the local address of their icon; unset, they have none.
+	Icon string
 	// Public are addresses that everybody may GET without signing in: a path,
 	// or with "/" at its end everything below: "/static/". Stylesheet is one.
 	Public []string
@@ -64,6 +66,7 @@ type Gate struct {
 	base       *url.URL // scheme and host only
 	public     []string
 	stylesheet string
+	icon       string
 	oidc       *issuer // nil with a proxy
 	proxy      *proxy  // nil with an issuer
 	seal       *sealer // nil with a proxy
@@ -99,7 +102,7 @@ func New(c Config) (*Gate, error) {
 		return nil, err
 	}
 	g := &Gate{
-		base: base, public: public, stylesheet: c.Stylesheet, used: newOnce(c.Now), pages: pages,
+		base: base, public: public, stylesheet: c.Stylesheet, icon: c.Icon, used: newOnce(c.Now), pages: pages,
 		foreign: http.NewCrossOriginProtection(), now: c.Now, log: c.Log, flood: newDamper(c.Now),
 	}
 	g.foreign.SetDenyHandler(http.HandlerFunc(g.denyForeign))
