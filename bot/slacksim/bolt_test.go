@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,7 +43,7 @@ func (b *bolt) wait(t *testing.T, what string) map[string]any {
 
 // startBolt installs the framework into a temporary directory. Without node, npm or network
 // the test is skipped.
-func startBolt(t *testing.T, s *sim) *bolt {
+func startBolt(t *testing.T, s *sim, env ...string) *bolt {
 	t.Helper()
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -65,7 +66,7 @@ func startBolt(t *testing.T, s *sim) *bolt {
 	}
 	cmd := exec.Command("node", file, s.url+"/api/")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "BOT_TOKEN="+botToken, "APP_TOKEN="+appToken)
+	cmd.Env = append(append(os.Environ(), "BOT_TOKEN="+botToken, "APP_TOKEN="+appToken), env...)
 	var errors bytes.Buffer
 	cmd.Stderr = &errors
 	out, err := cmd.StdoutPipe()
@@ -103,15 +104,41 @@ func startBolt(t *testing.T, s *sim) *bolt {
 // TestBolt lets Slack's own framework judge: what it understands cannot be far from what Slack
 // sends. It needs the npm registry, so it runs only when it is asked for with -run Bolt.
 func TestBolt(t *testing.T) {
-	if !strings.Contains(flag.Lookup("test.run").Value.String(), "Bolt") {
-		t.Skip("run with -run Bolt")
-	}
+	asked(t)
 	s := start(t)
 	b := startBolt(t, s)
 	for end := time.Now().Add(30 * time.Second); s.Connected() == 0 && time.Now().Before(end); {
 		time.Sleep(20 * time.Millisecond)
 	}
 	b.wait(t, "ready")
+	playBolt(t, s, b)
+}
+
+// TestBoltHTTP is the same in HTTP mode: the framework checks the signatures.
+func TestBoltHTTP(t *testing.T) {
+	asked(t)
+	s := start(t)
+	b := startBolt(t, s, "SIGNING_SECRET="+slacksim.DefaultWorld().App.SigningSecret)
+	at := fmt.Sprintf("http://127.0.0.1:%.0f/slack/events", b.wait(t, "ready")["port"])
+	to := slacksim.Endpoints{Events: at, Interactive: at, Commands: at, Options: at}
+	if err := s.Deliver(t.Context(), to); err != nil {
+		t.Fatal(err)
+	}
+	playBolt(t, s, b)
+	if s.Connected() != 0 {
+		t.Error("it played over a socket")
+	}
+}
+
+func asked(t *testing.T) {
+	t.Helper()
+	if !strings.Contains(flag.Lookup("test.run").Value.String(), "Bolt") {
+		t.Skip("run with -run Bolt")
+	}
+}
+
+func playBolt(t *testing.T, s *sim, b *bolt) {
+	t.Helper()
 	alice, bob := s.As("alice"), s.As("bob")
 
 	if _, err := alice.Post("C0ACCESS", "hello & welcome"); err != nil {

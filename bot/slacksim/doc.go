@@ -1,6 +1,6 @@
 // Package slacksim is a Slack workspace that runs on one machine: its Web API, its
-// Socket Mode and its pages in a browser, for trying the program out and for testing it
-// end to end.
+// Socket Mode and HTTP mode, and its pages in a browser, for trying the program out and
+// for testing it end to end.
 //
 // It is an implementation of its own. It builds Slack's JSON by hand and knows neither
 // the client library nor any other package of this program, so that a mistake in one of
@@ -19,6 +19,7 @@
 //   - [World] is what the workspace starts with: people, channels, and one app.
 //   - Server.Handler serves the app ("/api/", "/socket/", "/hooks/") and the browser
 //     ("/", "/sim/", "/archives/").
+//   - Server.Deliver switches to HTTP mode: signed requests to the app instead of sockets.
 //   - [Actor] is one person: posts, gives commands, clicks, submits. The browser does the
 //     same through POST /sim/act.
 //   - [Fault] and [Chaos] make the network and Slack misbehave.

@@ -38,6 +38,7 @@ type hub struct {
 
 	mu      sync.Mutex
 	chaos   Chaos
+	web     *web // HTTP mode; nil: Socket Mode
 	sockets []*socket
 	next    int // round robin
 	opened  int // sockets ever
@@ -59,6 +60,7 @@ type envelope struct {
 	payload json.RawMessage
 	accepts bool // an ack may carry a payload
 	attempt int
+	reason  string // why the attempt before failed, in HTTP mode
 	made    time.Time
 	sent    time.Time
 	socket  *socket
@@ -141,8 +143,13 @@ func (h *hub) deliverLocked(e *envelope) {
 	}
 }
 
-// sendLocked puts an envelope on the next socket; it reports false when there is none.
+// sendLocked puts an envelope on the next socket, or into a request; it reports false when
+// there is neither.
 func (h *hub) sendLocked(e *envelope) bool {
+	if h.web != nil {
+		h.requestLocked(e)
+		return true
+	}
 	if len(h.sockets) == 0 {
 		return false
 	}
@@ -197,10 +204,14 @@ func (h *hub) ack(s *socket, id string, payload json.RawMessage) {
 	}
 	h.settleLocked(e)
 	h.mu.Unlock()
+	h.acked(e, payload, now, s.number)
+}
 
+// acked judges an ack that came in time, and hands it to who waits for it.
+func (h *hub) acked(e *envelope, payload json.RawMessage, now time.Time, socket int) {
 	took := now.Sub(e.sent)
 	h.trace.latency(Latency{Type: e.kind, What: e.title, Took: took})
-	h.trace.add(Entry{Kind: "ack", Title: e.describe(), MS: took.Milliseconds(), OK: true, Detail: payload, Socket: s.number})
+	h.trace.add(Entry{Kind: "ack", Title: e.describe(), MS: took.Milliseconds(), OK: true, Detail: payload, Socket: socket})
 	if hasContent(payload) && !e.accepts {
 		h.trace.finding("ack_payload", "a payload in an ack that takes none: "+e.title, payload)
 		payload = nil
@@ -257,6 +268,7 @@ func (h *hub) expire(id string) {
 	defer h.mu.Unlock()
 	h.trace.finding("no_ack", fmt.Sprintf("%s was not acknowledged within %s", e.describe(), h.timing.Ack), nil)
 	h.settleLocked(e)
+	e.reason = "http_timeout"
 	h.lostLocked(e, ErrNoAck)
 }
 
@@ -267,7 +279,10 @@ func (h *hub) lostLocked(e *envelope, err error) {
 		return
 	}
 	if e.attempt >= len(h.timing.Retry) {
-		h.trace.finding("event_lost", "never acknowledged: "+e.title, nil)
+		// An app that is away in HTTP mode loses events, and does nothing wrong.
+		if !errors.Is(err, ErrNotConnected) {
+			h.trace.finding("event_lost", "never acknowledged: "+e.title, nil)
+		}
 		return
 	}
 	again := *e

@@ -7,7 +7,7 @@ import (
 )
 
 func (s *Server) getSidebar(w http.ResponseWriter, r *http.Request) {
-	connected := s.hub.connected() > 0
+	connected := s.hub.connected() > 0 || s.hub.byWeb()
 	s.reader(w, r, func(ws *workspace, u *User) (obj, error) {
 		channels, dms := []any{}, []any{}
 		for _, id := range ws.chOrder {

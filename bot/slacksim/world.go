@@ -82,6 +82,7 @@ type App struct {
 	AppToken          string // "xapp-…", for apps.connections.open
 	UserToken         string // "xoxp-…", empty: there is none
 	UserTokenUser     string // whose token UserToken is
+	SigningSecret     string // for HTTP mode, see Server.Deliver
 	VerificationToken string
 	Scopes            []string // of the bot token
 	UserScopes        []string // of the user token
@@ -151,6 +152,7 @@ func defaultApp() App {
 		AppToken:          "xapp-local-countersign",
 		UserToken:         "xoxp-local-bob",
 		UserTokenUser:     "U0BOB",
+		SigningSecret:     "l0ca1s1gn1ngsecret0000000000000f",
 		VerificationToken: "local-verification-token",
 		Scopes: []string{
 			"commands", "chat:write", "im:write", "im:history", "users:read", "users:read.email",

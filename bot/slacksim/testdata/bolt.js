@@ -1,14 +1,15 @@
 // An app made with Slack's own framework, as a second opinion about the local Slack. It prints
-// one line of JSON for each thing that it receives. Arguments: the API's address.
+// one line of JSON for each thing that it receives. Arguments: the API's address. With
+// SIGNING_SECRET it is in HTTP mode, at a port that it prints.
 const { App, LogLevel } = require('@slack/bolt');
 
 const say = (what, more) => console.log(JSON.stringify({ what, ...more }));
 const plain = (text) => ({ type: 'plain_text', text });
 
+const signingSecret = process.env.SIGNING_SECRET;
 const app = new App({
   token: process.env.BOT_TOKEN,
-  appToken: process.env.APP_TOKEN,
-  socketMode: true,
+  ...(signingSecret ? { signingSecret } : { appToken: process.env.APP_TOKEN, socketMode: true }),
   logLevel: LogLevel.ERROR,
   clientOptions: { slackApiUrl: process.argv[2] },
 });
@@ -80,6 +81,6 @@ app.shortcut('request_access', async ({ shortcut, ack }) => {
 app.error(async (error) => say('error', { error: String(error) }));
 
 (async () => {
-  await app.start();
-  say('ready');
+  const server = await app.start(signingSecret ? { port: 0, host: '127.0.0.1' } : undefined);
+  say('ready', signingSecret ? { port: server.address().port } : {});
 })();
