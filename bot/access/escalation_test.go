@@ -98,6 +98,14 @@ func TestEscalateUnderAskedGroups(t *testing.T) {
 			t.Errorf("%s: %d events, %v", c.name, len(events), err)
 		}
 	}
+	for _, c := range []struct{ today, filed *access.Rules }{{r, called(pagerDuty([]string{"P1"}, nil))}, {called(pagerDuty([]string{"P1"}, nil)), r}} {
+		f := s.facts(alice)
+		f.Rules, f.Filed = c.today, c.filed
+		_, err := access.Decide(f, s.r, access.Escalate{Request: id})
+		if why, _ := access.AsRefusal(err); why == nil || why.Code != access.DirectoryDown {
+			t.Errorf("with a directory down that one of the configurations asks: %v", err)
+		}
+	}
 	if !access.Asks(access.Escalate{}) {
 		t.Error("who is in groups is not asked before people are called")
 	}
