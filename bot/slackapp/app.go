@@ -22,10 +22,13 @@ const DefaultAPIURL = "https://slack.com/api/"
 
 // Config is what the Slack edge needs.
 type Config struct {
-	BotToken  string // xoxb-…
-	AppToken  string // xapp-…, with connections:write: Socket Mode
-	UserToken string // an admin's xoxp-…, where only admins may change user groups; empty: the bot's token is used
-	APIURL    string // empty: DefaultAPIURL; plain http only on loopback
+	BotToken string // xoxb-…
+	AppToken string // xapp-…, with connections:write: Socket Mode
+	// SigningSecret is for HTTP mode, which is used where there is no AppToken: Slack
+	// brings everything to [App.Handler].
+	SigningSecret string
+	UserToken     string // an admin's xoxp-…, where only admins may change user groups; empty: the bot's token is used
+	APIURL        string // empty: DefaultAPIURL; plain http only on loopback
 	// HTTPClient makes the calls; nil: one with a timeout of 30 seconds.
 	HTTPClient *http.Client
 	// Handle decides a command and records it. An [access.Refusal] is for the
@@ -74,7 +77,7 @@ type App struct {
 	channel  *channel
 	out      *outbox
 	jobs     *queue
-	sockets  *sockets
+	in       intake
 	stats    *counters
 	rendered *seen
 	homes    *homes
@@ -108,7 +111,9 @@ func New(cfg Config) (*App, error) {
 	a.channel = &channel{app: a, wake: make(chan struct{}, 1), problem: errors.New("the approval channel was not looked up yet")}
 	a.out = newOutbox(cfg.Logger)
 	a.jobs = newQueue(16, 2000)
-	a.sockets = newSockets(a)
+	if a.in = newSockets(a); cfg.AppToken == "" {
+		a.in = newRequests(a, cfg.SigningSecret)
+	}
 	return a, nil
 }
 
@@ -116,7 +121,11 @@ func (c *Config) check() error {
 	switch {
 	case !strings.HasPrefix(c.BotToken, "xoxb-"):
 		return errors.New("slack: the bot token (SLACK_BOT_TOKEN) must begin with xoxb-")
-	case !strings.HasPrefix(c.AppToken, "xapp-"):
+	case c.AppToken == "" && c.SigningSecret == "":
+		return errors.New("slack: an app-level token (SLACK_APP_TOKEN) is needed for Socket Mode, or a signing secret (SLACK_SIGNING_SECRET) for HTTP mode")
+	case c.AppToken == "" && !plausibleSecret(c.SigningSecret):
+		return errors.New("slack: the signing secret (SLACK_SIGNING_SECRET) is 16 or more letters and digits: see Basic Information of the app")
+	case c.AppToken != "" && !strings.HasPrefix(c.AppToken, "xapp-"):
 		return errors.New("slack: the app-level token (SLACK_APP_TOKEN) must begin with xapp-")
 	case c.UserToken != "" && !strings.HasPrefix(c.UserToken, "xoxp-"):
 		return errors.New("slack: the user token (SLACK_USER_TOKEN) must begin with xoxp-")
@@ -178,7 +187,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.jobs.start(work)
 	a.out.start(work)
 	wg.Go(func() { a.lookAround(ctx) })
-	err := a.sockets.run(ctx)
+	err := a.in.run(ctx)
 	a.jobs.drain(5 * time.Second)
 	a.out.drain(3 * time.Second)
 	return err
@@ -341,7 +350,9 @@ func (a *App) renderOpen() {
 }
 
 // Ready says why nothing can be done in Slack now: no connection, or no usable
-// approval channel. It is nil while all is well.
+// approval channel. It is nil while all is well. In HTTP mode Slack makes the
+// connections: there it means that Slack has said who the bot is. Whether Slack can
+// reach the bot cannot be known until it has; the log notes the first request.
 func (a *App) Ready() error {
 	a.mu.Lock()
 	broken := a.broken
@@ -349,7 +360,7 @@ func (a *App) Ready() error {
 	if broken != nil {
 		return broken
 	}
-	if err := a.sockets.ready(); err != nil {
+	if err := a.in.ready(); err != nil {
 		return err
 	}
 	_, err := a.channel.current()

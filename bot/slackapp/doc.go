@@ -5,9 +5,10 @@
 // # Way in
 //
 // Two Socket Mode clients are connected at a time, so that one is there while the
-// other is exchanged (socket.go). Everything that arrives is acknowledged at once
-// and then handled in order, request by request (receive.go, queue.go); only the
-// submission of a form and the options of a select are answered within the
+// other is exchanged (socket.go). Without an app-level token Slack brings everything
+// by signed requests instead (http.go). Everything that arrives is acknowledged at
+// once and then handled in order, request by request (receive.go, queue.go); only
+// the submission of a form and the options of a select are answered within the
 // acknowledgement, from memory. Payloads are read field by field from the raw JSON
 // (payload.go): one odd field must not make a click unreadable. A click or a form
 // is a proposal; Config.Handle decides and records it. The command's id derives

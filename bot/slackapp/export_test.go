@@ -2,6 +2,7 @@ package slackapp
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"countersign/bot/access"
@@ -34,6 +35,31 @@ type (
 	Offer   = offer
 	Taking  = taking
 )
+
+// Authentic reports whether the headers say that Slack signed a body, as of now.
+func Authentic(secret string, h http.Header, body []byte, now time.Time) bool {
+	s, err := signature(h, now)
+	return err == nil && s.covers(secret, body)
+}
+
+// Past is what was delivered lately.
+type Past struct{ p *past }
+
+// NewPast remembers nothing yet.
+func NewPast() Past { return Past{newPast()} }
+
+// Deliver enters a delivery and settles it, with an answer of so many bytes; it
+// reports whether it was new.
+func (p Past) Deliver(key string, now time.Time, bytes int) bool {
+	d, fresh := p.p.enter(key, now)
+	if fresh {
+		p.p.settle(d, true, make([]byte, bytes))
+	}
+	return fresh
+}
+
+// Size is how many deliveries it holds, in both of its ways, and bytes of answers.
+func (p Past) Size() (known, order, bytes int) { return len(p.p.known), len(p.p.order), p.p.bytes }
 
 // SceneOf is what stands beside the state of a request.
 func SceneOf(rules *access.Rules, group, dashboard, takes string, may []string, asked []access.Person, need int, vendors string) scene {

@@ -88,7 +88,7 @@ func Manifest(socketMode bool, baseURL string) []byte {
 			Bot:       manifestBot{Name: "Countersign", Online: true},
 			Shortcuts: []manifestShortcut{{Name: "Request access", Type: "global", Callback: actRequest, Description: "Ask for access to something"}},
 			Commands: []manifestCommand{{
-				Command: "/access", URL: at("/slack/commands"), Description: "Ask for access, and look after it",
+				Command: "/access", URL: at(pathCommands), Description: "Ask for access, and look after it",
 				Hint: "request | list | pending | show ID | help", Escape: true,
 			}},
 		},
@@ -97,11 +97,11 @@ func Manifest(socketMode bool, baseURL string) []byte {
 			"groups:read", "groups:history", "usergroups:read", "usergroups:write",
 		}}},
 		Settings: manifestSettings{
-			Events: manifestEvents{URL: at("/slack/events"), Bot: []string{
+			Events: manifestEvents{URL: at(pathEvents), Bot: []string{
 				"app_home_opened", "app_uninstalled", "channel_id_changed", "channel_shared", "member_joined_channel", "member_left_channel",
 				"message.channels", "message.groups", "message.im", "subteam_members_changed", "subteam_updated", "tokens_revoked", "user_change",
 			}},
-			Interactive: manifestInteract{Enabled: true, URL: at("/slack/interactive"), Options: at("/slack/options")},
+			Interactive: manifestInteract{Enabled: true, URL: at(pathInteractive), Options: at(pathOptions)},
 			Socket:      socketMode,
 		},
 	}

@@ -6,9 +6,9 @@ import (
 )
 
 // receive takes one envelope: it is acknowledged within the time that Slack gives,
-// and handled after that. It is called by one goroutine a socket and does not wait
-// for anything but the acknowledgement.
-func (a *App) receive(l *link, e envelope) {
+// and handled after that. It is called by one goroutine a socket or request and does
+// not wait for anything but the acknowledgement.
+func (a *App) receive(l acker, e envelope) {
 	since := time.Now()
 	if e.id == "" {
 		return
@@ -29,7 +29,7 @@ func (a *App) receive(l *link, e envelope) {
 // busy is what people read when too much is going on at once.
 const busy = "Countersign has too much to do right now, and nothing happened. Please try again in a minute."
 
-func (a *App) receiveCommand(l *link, e envelope, since time.Time) {
+func (a *App) receiveCommand(l acker, e envelope, since time.Time) {
 	c := slashOf(e.payload)
 	if !a.first(c.id()) {
 		l.ack(e.id, nil, since)
@@ -42,7 +42,7 @@ func (a *App) receiveCommand(l *link, e envelope, since time.Time) {
 	l.ack(e.id, map[string]string{"response_type": "ephemeral", "text": busy}, since)
 }
 
-func (a *App) receiveInteraction(l *link, e envelope, since time.Time) {
+func (a *App) receiveInteraction(l acker, e envelope, since time.Time) {
 	p := e.payload
 	switch p.str("type") {
 	case "block_suggestion":
@@ -107,7 +107,7 @@ func (a *App) first(id string) bool {
 
 // receiveEvent queues an event. One that cannot be queued is not acknowledged:
 // Slack sends it again later.
-func (a *App) receiveEvent(l *link, e envelope, since time.Time) {
+func (a *App) receiveEvent(l acker, e envelope, since time.Time) {
 	key, job := a.event(e.payload)
 	if job != nil && !a.jobs.add(key, job) {
 		return

@@ -271,7 +271,7 @@ func (l *link) ack(id string, answer any, since time.Time) bool {
 	return err == nil
 }
 
-// envelope is what comes over a socket.
+// envelope is one delivery: what comes over a socket, or by a request.
 type envelope struct {
 	id, kind string
 	payload  payload

@@ -18,7 +18,7 @@ type Stats struct {
 	CallErrors  uint64        // without an answer, or with another status than 200
 	RateLimited uint64        // answered with 429
 	Connects    uint64        // sockets that were opened
-	Sockets     int           // sockets that are up now
+	Sockets     int           // sockets that are up now; 0 in HTTP mode
 	Waiting     int           // messages and updates that wait to be sent
 }
 
@@ -79,6 +79,6 @@ func (a *App) Stats() Stats {
 	if n := len(last); n > 0 {
 		s.AckP50, s.AckP99 = last[n/2], last[n*99/100]
 	}
-	s.Sockets, s.Waiting = a.sockets.up(), a.out.waiting()
+	s.Sockets, s.Waiting = a.in.up(), a.out.waiting()
 	return s
 }

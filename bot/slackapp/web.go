@@ -68,7 +68,12 @@ func newWeb(cfg Config, stats *counters) *web {
 	options := []slack.Option{slack.OptionAPIURL(cfg.APIURL), slack.OptionHTTPClient(t)}
 	// Retried is 429 and nothing else: after a cut connection the message may be there.
 	patient := append(options[:2:2], slack.OptionRetry(2))
-	w := &web{url: cfg.APIURL, token: cfg.BotToken, http: t, secret: []string{cfg.BotToken, cfg.AppToken}}
+	w := &web{url: cfg.APIURL, token: cfg.BotToken, http: t, secret: []string{cfg.BotToken}}
+	for _, s := range []string{cfg.AppToken, cfg.SigningSecret} {
+		if s != "" {
+			w.secret = append(w.secret, s)
+		}
+	}
 	bot := slack.New(cfg.BotToken, patient...)
 	w.bot, w.places, w.groups = bot, bot, bot
 	if cfg.UserToken != "" {

@@ -301,12 +301,16 @@ func start(t testing.TB, change ...func(*slacksim.Config, *book)) *stage {
 }
 
 // run starts an app, as a process would.
-func (s *stage) run() {
+func (s *stage) run(change ...func(*slackapp.Config)) {
 	s.Helper()
-	app, err := slackapp.New(slackapp.Config{
+	cfg := slackapp.Config{
 		BotToken: s.world.App.BotToken, AppToken: s.world.App.AppToken, APIURL: s.http.URL + "/api/",
 		Handle: s.book.handle, Dashboard: "https://access.example.com", Reader: s.book, Members: s.book.Members, Allowances: s.book.allowances, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	app, err := slackapp.New(cfg)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -331,7 +335,7 @@ func (s *stage) run() {
 		if err := once(); err != nil {
 			s.Error(err)
 		}
-		for _, token := range []string{s.world.App.BotToken, s.world.App.AppToken} {
+		for _, token := range []string{s.world.App.BotToken, s.world.App.AppToken, s.world.App.SigningSecret} {
 			if strings.Contains(s.logs.String(), token) {
 				s.Errorf("a token is in the log")
 			}

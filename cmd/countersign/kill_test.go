@@ -36,20 +36,24 @@ func TestKill(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%d after %v", i, moment.Round(time.Millisecond)), func(t *testing.T) {
 			t.Parallel()
-			if err := oneLife(t, moment); err != nil {
+			if err := oneLife(t, moment, i%3 == 1); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-// oneLife plays one request up to a moment, and after a restart to its end.
-func oneLife(t *testing.T, moment time.Duration) error {
+// oneLife plays one request up to a moment, and after a restart to its end: over
+// sockets, or in HTTP mode.
+func oneLife(t *testing.T, moment time.Duration, http bool) error {
 	w, err := newWorld(t.TempDir(), defaultConfig, defaultDesired)
 	if err != nil {
 		return err
 	}
 	defer w.close()
+	if http {
+		w.env = append(w.env, "SLACK_APP_TOKEN=", "SLACK_SIGNING_SECRET="+slacksim.DefaultWorld().App.SigningSecret)
+	}
 	defer func() {
 		if t.Failed() {
 			t.Log(tail(w.said(0), 4000))

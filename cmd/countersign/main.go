@@ -56,7 +56,7 @@ func commands() []command {
 		{"policy test", "FILE", "run the tests beside the policies", policyTest},
 		{"policy diff", "OLD NEW --repo PATH", "replay past requests under two configurations", policyDiff},
 		{"policy explain", "--as ADDRESS --resource ID", "say who may approve, and why", policyExplain},
-		{"slack manifest", "", "print the manifest of the Slack app", slackManifest},
+		{"slack manifest", "[--http URL]", "print the manifest of the Slack app", slackManifest},
 		{"version", "", "print the version", version},
 	}
 }

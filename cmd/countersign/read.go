@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -89,10 +90,17 @@ func count(n int, noun string) string {
 
 // slackManifest prints the manifest of the Slack app.
 func slackManifest(_ context.Context, args []string, c console) error {
-	fs := flags(c, "slack manifest", "", "Prints the app manifest: in Slack, Create New App, From a manifest.")
+	fs := flags(c, "slack manifest", "[--http URL]", "Prints the app manifest: in Slack, Create New App, From a manifest.")
+	base := fs.String("http", "", "for HTTP mode, the `URL` at which Slack reaches serve, such as https://access.example.com (default: Socket Mode)")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	_, err := c.out.Write(slackapp.Manifest(true, ""))
+	if *base != "" {
+		u, err := url.Parse(*base)
+		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return usageError{"--http is an address that begins with https://, such as https://access.example.com: Slack takes no other"}
+		}
+	}
+	_, err := c.out.Write(slackapp.Manifest(*base == "", *base))
 	return err
 }

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // The words of the stories, beside those of testscript; those that look wait until
 // it is so:
 //
-//	startbot [FLAG…]                 starts the bot; ! startbot: it refuses, its words are the stdout
+//	startbot [FLAG…]                 starts the bot (in HTTP mode Slack gets its address); ! startbot: it refuses, its words are the stdout
 //	startlost PATTERN                starts it; it gives up by itself, saying that
 //	stopbot | kill9                  Ctrl-C, which must end well | what a power cut does
 //	freeze | thaw                    the bot hangs, and goes on
@@ -170,7 +170,7 @@ func (s *story) environment() []string {
 		name, _, _ := strings.Cut(pair, "=")
 		env = append(env, name+"="+s.ts.Getenv(name))
 	}
-	for _, name := range []string{"SLACK_BOT_TOKEN_FILE", "SLACK_APP_TOKEN_FILE", "SLACK_USER_TOKEN", "SLACK_USER_TOKEN_FILE"} {
+	for _, name := range []string{"SLACK_BOT_TOKEN_FILE", "SLACK_APP_TOKEN_FILE", "SLACK_USER_TOKEN", "SLACK_USER_TOKEN_FILE", "SLACK_SIGNING_SECRET", "SLACK_SIGNING_SECRET_FILE"} {
 		if v := s.ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -17,7 +17,10 @@ import (
 func serve(ctx context.Context, args []string, c console) error {
 	fs := flags(c, "serve", "--repo PATH [flags]", `Runs the bot. The log is written to the branch of --audit-branch, the
 configuration read from --config-branch. Tokens come from the environment:
-SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
+SLACK_BOT_TOKEN, and SLACK_APP_TOKEN for Socket Mode; without it
+SLACK_SIGNING_SECRET for HTTP mode, in which Slack brings everything to
+/slack/events, /slack/interactive, /slack/commands and /slack/options on
+--listen. Each also as NAME_FILE.`)
 	var s setup
 	fs.StringVar(&s.repo, "repo", "", "the `PATH` of the repository with the log (required)")
 	fs.StringVar(&s.configRepo, "config-repo", "", "the `PATH` of the repository with the configuration (default: --repo)")
@@ -27,7 +30,7 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 	fs.StringVar(&s.dataDir, "data-dir", "", "the `DIR` for the signing key and what can be rebuilt (default: in the state directory of the user)")
 	fs.DurationVar(&s.poll, "poll", 30*time.Second, "how often the config branch is looked at")
 	fs.StringVar(&s.accept, "accept-config", "", "accept the `COMMIT` at the head of the config branch although it does not build on the last one used")
-	listen := fs.String("listen", "127.0.0.1:8080", "the `ADDRESS` of /healthz, /readyz, /metrics and the dashboard")
+	listen := fs.String("listen", "127.0.0.1:8080", "the `ADDRESS` of /healthz, /readyz, /metrics, the dashboard and, in HTTP mode, /slack/")
 	fs.StringVar(&s.page, "dashboard", "", "the `URL` of the dashboard as browsers see it, such as https://access.example.com; it needs a sign-in")
 	fs.StringVar(&s.entrance.header, "dashboard-header", "", "the `NAME` of the header in which a reverse proxy that signs people in gives their address")
 	fs.StringVar(&s.entrance.proxies, "dashboard-proxy", "", "the `ADDRESSES` from which that proxy connects, by commas")
@@ -50,7 +53,8 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 	}
 	err := c.secrets(map[string]*string{
 		"SLACK_BOT_TOKEN": &s.slack.bot, "SLACK_APP_TOKEN": &s.slack.app, "SLACK_USER_TOKEN": &s.slack.user,
-		"SLACK_API_URL": &s.slack.api, "COUNTERSIGN_SIGNING_KEY_FILE": &s.keyFile,
+		"SLACK_SIGNING_SECRET": &s.slack.secret,
+		"SLACK_API_URL":        &s.slack.api, "COUNTERSIGN_SIGNING_KEY_FILE": &s.keyFile,
 		"PAGERDUTY_TOKEN": &s.pagerduty.token, "PAGERDUTY_API_URL": &s.pagerduty.api,
 		"INCIDENT_IO_API_KEY": &s.incidentio.token, "INCIDENT_IO_API_URL": &s.incidentio.api,
 		"COUNTERSIGN_OIDC_ISSUER": &s.entrance.issuer, "COUNTERSIGN_OIDC_CLIENT_ID": &s.entrance.clientID,
@@ -60,11 +64,14 @@ SLACK_BOT_TOKEN and SLACK_APP_TOKEN, each also as NAME_FILE.`)
 	if err != nil {
 		return err
 	}
-	if s.slack.bot == "" || s.slack.app == "" {
-		return errors.New("SLACK_BOT_TOKEN (xoxb-…) and SLACK_APP_TOKEN (xapp-…) must be set; `countersign slack manifest` makes the app that has them")
+	if s.slack.bot == "" || s.slack.app == "" && s.slack.secret == "" {
+		return errors.New("SLACK_BOT_TOKEN (xoxb-…) must be set, and SLACK_APP_TOKEN (xapp-…) for Socket Mode or SLACK_SIGNING_SECRET for HTTP mode; `countersign slack manifest` makes the app that has them")
 	}
 	s.page = strings.TrimSuffix(s.page, "/")
-	s.log = newLogger(c.err, slog.LevelInfo, s.slack.bot, s.slack.app, s.slack.user, s.githubToken, s.pagerduty.token, s.incidentio.token, s.entrance.clientSecret)
+	s.log = newLogger(c.err, slog.LevelInfo, s.slack.bot, s.slack.app, s.slack.user, s.slack.secret, s.githubToken, s.pagerduty.token, s.incidentio.token, s.entrance.clientSecret)
+	if s.slack.app != "" && s.slack.secret != "" {
+		s.log.Info("SLACK_APP_TOKEN and SLACK_SIGNING_SECRET are both set: Socket Mode it is, and /slack/ does not answer; unset the former for HTTP mode")
+	}
 	v, err := s.open(ctx)
 	if err != nil {
 		return err
@@ -85,6 +92,7 @@ func (v *service) serve(ctx context.Context, listen string, more http.Handler) e
 		return fmt.Errorf("--listen: %w", err)
 	}
 	mux := v.health()
+	mux.Handle("/slack/", v.app.Handler()) // not found in Socket Mode
 	if more != nil {
 		mux.Handle("/", more)
 	}
@@ -96,7 +104,7 @@ func (v *service) serve(ctx context.Context, listen string, more http.Handler) e
 
 // serveHTTP answers on a listener until stop is called.
 func serveHTTP(l net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the HTTP server ended", "err", err)

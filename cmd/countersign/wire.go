@@ -45,7 +45,7 @@ type setup struct {
 // vendor is a service that knows who is on call.
 type vendor struct{ token, api string }
 
-type slackTokens struct{ bot, app, user, api string }
+type slackTokens struct{ bot, app, user, secret, api string }
 
 // A service is a bot with everything that it needs, ready to run.
 type service struct {
@@ -274,7 +274,7 @@ func (v *service) providers(ctx context.Context, repos ...*gitstore.Repo) (map[s
 // connect makes the bot and its Slack edge, which know each other by interfaces.
 func (v *service) connect(providers map[string]bot.Provider) error {
 	app, err := slackapp.New(slackapp.Config{
-		BotToken: v.slack.bot, AppToken: v.slack.app, UserToken: v.slack.user, APIURL: v.slack.api,
+		BotToken: v.slack.bot, AppToken: v.slack.app, UserToken: v.slack.user, SigningSecret: v.slack.secret, APIURL: v.slack.api,
 		Handle: func(ctx context.Context, c access.Command) (access.Request, error) {
 			return v.bot.Handle(ctx, c)
 		},

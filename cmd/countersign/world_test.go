@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -185,7 +186,9 @@ func (w *world) serveSlack() error {
 		return err
 	}
 	w.base = "http://" + l.Addr().String()
-	if w.sim, err = slacksim.New(slacksim.Config{World: slacksim.DefaultWorld(), BaseURL: w.base}); err != nil {
+	// What is not taken in HTTP mode comes again while somebody still waits for it.
+	timing := slacksim.Timing{Retry: []time.Duration{0, 2 * time.Second, 5 * time.Second}}
+	if w.sim, err = slacksim.New(slacksim.Config{World: slacksim.DefaultWorld(), BaseURL: w.base, Timing: timing}); err != nil {
 		l.Close()
 		return err
 	}
@@ -238,8 +241,21 @@ func (w *world) close() {
 // error is what it said if it ended instead.
 func (w *world) start(env []string, flags ...string) (err error) {
 	args := []string{"serve", "--repo", w.repo(), "--data-dir", w.path("data"), "--listen", "127.0.0.1:0", "--poll", "1s"}
-	w.addr, err = w.launch(env, "msg=serving listen=", append(args, flags...)...)
-	return err
+	if w.addr, err = w.launch(env, "msg=serving listen=", append(args, flags...)...); err != nil || !inHTTPMode(env) {
+		return err
+	}
+	// Somebody enters the bot's address in the settings of the app.
+	at := "http://" + w.addr + "/slack/"
+	return w.sim.Deliver(context.Background(), slacksim.Endpoints{
+		Events: at + "events", Interactive: at + "interactive", Commands: at + "commands", Options: at + "options",
+	})
+}
+
+// inHTTPMode reports whether a bot with this environment waits for Slack's requests.
+func inHTTPMode(env []string) bool {
+	return slices.Contains(env, "SLACK_APP_TOKEN=") && slices.ContainsFunc(env, func(pair string) bool {
+		return strings.HasPrefix(pair, "SLACK_SIGNING_SECRET") && !strings.HasSuffix(pair, "=")
+	})
 }
 
 // launch starts the program and returns the word that it says after a mark.
