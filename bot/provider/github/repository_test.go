@@ -1,0 +1,302 @@
+package github_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"countersign/bot/access"
+	"countersign/bot/provider/github"
+)
+
+// TestCollaboratorBefore: a direct permission or an invitation that was there
+// before is neither raised nor lowered, and always counts as present.
+func TestCollaboratorBefore(t *testing.T) {
+	tests := []struct {
+		direct, through, invited, asked string
+		grant                           string // what the refusal says; empty: succeeds
+	}{
+		{direct: "write", asked: "push"},
+		{direct: "admin", asked: "pull"},
+		{direct: "maintain", asked: "triage"},
+		{direct: "read", asked: "triage", grant: "(read), which is less"},
+		{direct: "triage", asked: "push", grant: "(triage), which is less"},
+		{direct: "write", asked: "maintain", grant: "(write), which is less"},
+		{direct: "maintain", asked: "admin", grant: "(maintain), which is less"},
+		// A role of the organization's own, based on write.
+		{direct: "deployer", asked: "push"},
+		{direct: "deployer", asked: "admin", grant: "(deployer), which is less"},
+		// What GitHub lists is the highest of all sources.
+		{direct: "read", through: "write", asked: "push"},
+		{direct: "read", through: "write", asked: "admin", grant: "(write), which is less"},
+		{invited: "write", asked: "push"},
+		{invited: "admin", asked: "push"},
+		{invited: "read", asked: "push", grant: "(invited, read), which is less"},
+		{invited: "something", asked: "pull", grant: "(invited, something), which is less"},
+	}
+	for _, tt := range tests {
+		h := newHub(t)
+		h.perPage = 1
+		p, _ := provider(t, h)
+		h.do(func() {
+			r := h.repos["acme/payments"]
+			if tt.direct != "" {
+				r.direct[101] = tt.direct
+			}
+			if tt.through != "" {
+				r.through[101] = tt.through
+			}
+			if tt.invited != "" {
+				r.invites = []invite{{id: 1, who: 102, role: "admin"}, {id: 2, who: 101, role: tt.invited}}
+			}
+		})
+		o := order(repository("payments", tt.asked), "alice-gh#101")
+		if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Present || err != nil {
+			t.Errorf("%+v: Has = %q, %v; want present", tt, got, err)
+		}
+		err := p.Grant(within(t), o)
+		if (err == nil) != (tt.grant == "") || err != nil && !strings.Contains(err.Error(), tt.grant) {
+			t.Errorf("%+v: Grant answers %v", tt, err)
+		}
+		if got := changes(h.reset()); len(got) != 0 {
+			t.Errorf("%+v: changes: %q", tt, got)
+		}
+	}
+}
+
+// TestThroughTeams: what comes through teams is not ours, and stays.
+func TestThroughTeams(t *testing.T) {
+	h := newHub(t)
+	p, _ := provider(t, h)
+	h.do(func() { h.repos["acme/payments"].through[101] = "admin" })
+	o := order(repository("payments", "push"), "alice-gh#101")
+	if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Absent || err != nil {
+		t.Errorf("Has = %q, %v; want absent", got, err)
+	}
+	if err := p.Grant(within(t), o); err != nil {
+		t.Fatal(err)
+	}
+	h.do(func() {
+		if got := h.repos["acme/payments"].direct[101]; got != "write" {
+			t.Errorf("given: %q", got)
+		}
+	})
+	if err := p.Revoke(within(t), o); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.holders(o.Target); len(got) != 0 {
+		t.Errorf("holders: %q", got)
+	}
+}
+
+// TestOwnerOfAll: GitHub agrees to a permission for an owner and makes none.
+func TestOwnerOfAll(t *testing.T) {
+	h := newHub(t)
+	p, _ := provider(t, h)
+	has, grant, revoke := outcome(t, p, order(repository("payments", "push"), "olga-owns#106"))
+	if has != "absent" || !strings.Contains(grant, "they own the organization") || revoke != "ok" {
+		t.Errorf("Has %s, Grant %s, Revoke %s", has, grant, revoke)
+	}
+}
+
+func TestCollaboratorInvitation(t *testing.T) {
+	h := newHub(t)
+	p, n := provider(t, h)
+	o := order(repository("payments", "maintain"), "zoe-out#104")
+	want := []github.Note{{
+		Request: o.Request, Resource: o.Resource, Subject: o.Subject, Login: "zoe-out", URL: "https://github.com/acme/payments/invitations",
+		Text: "GitHub has invited zoe-out to the repository acme/payments: the access begins when they accept.",
+	}}
+	for range 2 {
+		if err := p.Grant(within(t), o); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, n.take()); d != "" {
+			t.Errorf("notes (-want +got)\n%s", d)
+		}
+	}
+	if d := cmp.Diff([]string{"PUT /repos/acme/payments/collaborators/zoe-out"}, changes(h.reset())); d != "" {
+		t.Errorf("changes (-want +got)\n%s", d)
+	}
+	accept := func() {
+		r := h.repos["acme/payments"]
+		r.direct[104], r.invites = r.invites[0].role, nil
+	}
+	h.do(accept)
+	if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Present || err != nil {
+		t.Errorf("Has after the acceptance = %q, %v", got, err)
+	}
+	if err := p.Grant(within(t), o); err != nil || len(n.take()) != 0 {
+		t.Errorf("Grant after the acceptance: %v, or notes", err)
+	}
+	if err := p.Revoke(within(t), o); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.holders(o.Target); len(got) != 0 {
+		t.Errorf("holders: %q", got)
+	}
+
+	// Accepted while the revocation looks: it is found all the same.
+	if err := p.Grant(within(t), o); err != nil {
+		t.Fatal(err)
+	}
+	h.do(func() {
+		a := ok([]any{h.invitation(h.repos["acme/payments"].invites[0], "acme/payments")})
+		a.then = accept
+		h.answer["GET /repos/acme/payments/invitations"] = a
+	})
+	if err := p.Revoke(within(t), o); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.holders(o.Target); len(got) != 0 {
+		t.Errorf("holders: %q", got)
+	}
+}
+
+// TestLapsedInvitation: it gives nothing, and makes room for a new one.
+func TestLapsedInvitation(t *testing.T) {
+	h := newHub(t)
+	p, n := provider(t, h)
+	h.do(func() {
+		h.repos["acme/payments"].invites = []invite{{id: 8, who: 102, role: "write", expired: true}, {id: 9, who: 104, role: "admin", expired: true}}
+	})
+	o := order(repository("payments", "push"), "zoe-out#104")
+	if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Absent || err != nil {
+		t.Errorf("Has = %q, %v; want absent", got, err)
+	}
+	if err := p.Grant(within(t), o); err != nil || len(n.take()) != 1 {
+		t.Errorf("Grant: %v, or not one note", err)
+	}
+	want := []string{"DELETE /repos/acme/payments/invitations/9", "PUT /repos/acme/payments/collaborators/zoe-out"}
+	if d := cmp.Diff(want, changes(h.reset())); d != "" {
+		t.Errorf("changes (-want +got)\n%s", d)
+	}
+}
+
+// TestRepositoryNotFound: gone only for an App that would see every repository.
+func TestRepositoryNotFound(t *testing.T) {
+	for install, gone := range map[string]bool{"": false, "selected": false, "all": true} {
+		h := newHub(t)
+		p, _ := provider(t, h)
+		h.do(func() { delete(h.repos, "acme/payments"); h.install = install })
+		has, grant, revoke := outcome(t, p, order(repository("payments", "push"), "alice-gh#101"))
+		if gone {
+			if has != "absent" || !strings.Contains(grant, "there is no such repository") || revoke != "ok" {
+				t.Errorf("installed on %s: Has %s, Grant %s, Revoke %s", install, has, grant, revoke)
+			}
+			continue
+		}
+		for call, got := range map[string]string{"Has": has, "Grant": grant, "Revoke": revoke} {
+			if !strings.Contains(got, "the token does not see it") {
+				t.Errorf("installed on %q: %s answers %s", install, call, got)
+			}
+		}
+	}
+}
+
+// TestHalfLists: who is not in half a list may be in the other half.
+func TestHalfLists(t *testing.T) {
+	const invitations, collaborators = "GET /repos/acme/payments/invitations", "GET /repos/acme/payments/collaborators"
+	link := func(page string) map[string]string {
+		return map[string]string{"Link": `<https://api.github.com/x?page=` + page + `>; rel="next"`}
+	}
+	for name, a := range map[string]reply{
+		"null": {status: 200, body: "null"}, "empty": {status: 200}, "no list": {status: 200, body: "{}"}, "cut": {status: 200, body: `[{"id":1}`},
+		"same page": {status: 200, body: "[]", header: link("1")}, "page back": {status: 200, body: "[]", header: link("-3")}, "far page": {status: 200, body: "[]", header: link("77")},
+		"server": {status: 502, body: "<html>"}, "accepted": {status: 202, body: "{}"},
+	} {
+		for _, path := range []string{invitations, collaborators} {
+			h := newHub(t)
+			p, _ := provider(t, h)
+			o := order(repository("payments", "push"), "alice-gh#101")
+			h.give(t, o.Target, o.Subject)
+			for call, do := range map[string]func() error{
+				"Has":    func() error { _, err := p.Has(within(t), o.Target, o.Subject); return err },
+				"Grant":  func() error { return p.Grant(within(t), o) },
+				"Revoke": func() error { return p.Revoke(within(t), o) },
+			} {
+				h.do(func() { h.answer[path] = a })
+				if err := do(); err == nil {
+					t.Errorf("%s of %s: %s answers nil", name, path, call)
+				}
+			}
+			if got := changes(h.reset()); len(got) != 0 {
+				t.Errorf("%s of %s: changes: %q", name, path, got)
+			}
+		}
+	}
+}
+
+// TestListMovesUp: somebody leaves while a list is read, and who comes after
+// them is on neither page.
+func TestListMovesUp(t *testing.T) {
+	h := newHub(t)
+	h.perPage = 1
+	p, _ := provider(t, h)
+	o := order(repository("payments", "push"), "zoe-out#104")
+	h.do(func() {
+		r := h.repos["acme/payments"]
+		r.invites = []invite{{id: 1, who: 105, role: "write"}, {id: 2, who: 104, role: "write"}, {id: 3, who: 102, role: "read"}}
+		a := ok([]any{h.invitation(r.invites[0], "acme/payments")})
+		a.header = map[string]string{"Link": fmt.Sprintf(`<%s/x?page=2>; rel="next"`, h.url)}
+		a.then = func() { r.invites = r.invites[1:] }
+		h.answer["GET /repos/acme/payments/invitations"] = a
+	})
+	if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Present || err != nil {
+		t.Errorf("Has = %q, %v; want present", got, err)
+	}
+}
+
+// TestRenamedRepository: GitHub says where it is now, within the same API.
+func TestRenamedRepository(t *testing.T) {
+	h := newHub(t)
+	p, _ := provider(t, h)
+	h.do(func() { h.repos["acme/paid"] = h.repos["acme/payments"]; delete(h.repos, "acme/payments") })
+	moved := func(status int, method, path string) {
+		h.answer[method+" /repos/acme/payments/"+path] = reply{status: status, body: `{"message":"Moved Permanently"}`, header: map[string]string{"Location": h.url + "/api/v3/repos/acme/paid/" + path}}
+	}
+	o := order(repository("payments", "push"), "zoe-out#104")
+	h.do(func() {
+		moved(307, "PUT", "collaborators/zoe-out")
+		h.answer["GET /repos/acme/payments/invitations"] = ok([]any{})
+		h.answer["GET /repos/acme/payments/collaborators"] = ok([]any{})
+	})
+	if err := p.Grant(within(t), o); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"zoe-out#104"}, h.holders(repository("paid", "push"))); d != "" {
+		t.Errorf("holders (-want +got)\n%s", d)
+	}
+	// A change that would become a look is not taken for done.
+	h.do(func() {
+		delete(h.repos["acme/paid"].direct, 101)
+		moved(301, "PUT", "collaborators/alice-gh")
+		h.answer["GET /repos/acme/payments/invitations"] = ok([]any{})
+		h.answer["GET /repos/acme/payments/collaborators"] = ok([]any{})
+	})
+	if err := p.Grant(within(t), order(o.Target, "alice-gh#101")); err == nil || !strings.Contains(err.Error(), "renamed or moved") {
+		t.Errorf("Grant answers %v", err)
+	}
+}
+
+// TestNoTokenElsewhere: a redirect to another host is not followed.
+func TestNoTokenElsewhere(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s %s came with %q", r.Method, r.URL, r.Header.Get("Authorization"))
+	}))
+	defer elsewhere.Close()
+	h := newHub(t)
+	p, _ := provider(t, h)
+	for _, status := range []int{301, 302, 307, 308} {
+		h.do(func() {
+			h.answer["GET /user/101"] = reply{status: status, header: map[string]string{"Location": elsewhere.URL + "/user/101"}}
+		})
+		if _, err := p.Has(within(t), repository("payments", "push"), "alice-gh#101"); err == nil || !strings.Contains(err.Error(), "renamed or moved") {
+			t.Errorf("%d: Has answers %v", status, err)
+		}
+	}
+}
