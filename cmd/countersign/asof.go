@@ -15,7 +15,8 @@ import (
 func asof(ctx context.Context, args []string, c console) error {
 	fs := flags(c, "asof", "--repo PATH [--ref audit] TIME", `Says who had what at that time, tab-separated, a row for each access: what the
 log knew then, so that an extension that came later is not foreseen. TIME is as
-2026-01-31T09:00:00Z, or a day, 2026-01-31, which means its first moment in UTC.`)
+2026-01-31T09:00:00Z, or a day, 2026-01-31, which means its first moment in UTC;
+it is not in the future.`)
 	path := fs.String("repo", "", "the `PATH` of a repository or clone (required)")
 	ref := fs.String("ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
 	if err := parse(fs, args, "TIME"); err != nil {
@@ -24,7 +25,7 @@ log knew then, so that an extension that came later is not foreseen. TIME is as
 	if *path == "" {
 		return usageError{"--repo is missing"}
 	}
-	at, err := moment(fs.Arg(0))
+	at, err := moment(fs.Arg(0), time.Now())
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,9 @@ log knew then, so that an extension that came later is not foreseen. TIME is as
 		if err != nil {
 			return err
 		}
-		then = append(then, past)
+		if past.Status == access.Live {
+			then = append(then, past)
+		}
 	}
 	if !begun {
 		fmt.Fprintf(c.err, "the log begins after %s\n", at.Format(time.RFC3339))
@@ -64,12 +67,18 @@ func replayed(history []ledger.Entry, at time.Time) (access.Request, error) {
 	return access.Replay(events)
 }
 
-// moment reads a time as people give it on the command line.
-func moment(s string) (time.Time, error) {
+// moment reads a time as people give it on the command line. What will be, no log
+// knows.
+func moment(s string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
+		t, err := time.Parse(layout, s)
+		switch {
+		case err != nil:
+			continue
+		case t.After(now):
+			return time.Time{}, usageError{fmt.Sprintf("%s is in the future: the latest is now, %s", s, now.UTC().Format(time.RFC3339))}
 		}
+		return t.UTC(), nil
 	}
 	return time.Time{}, usageError{fmt.Sprintf("%q is no time: write it as 2026-01-31T09:00:00Z or 2026-01-31", s)}
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -73,21 +74,29 @@ func commitURL(r remote) func(string) string {
 }
 
 // forgePage is the web page of a repository, by the address that git has for it:
-// https://host/path, ssh://user@host/path, or user@host:path.
+// https://host/path, ssh://user@host/path, or user@host:path. It is empty for every
+// other address. Names and passwords in the address are left out.
 func forgePage(address string) string {
 	if host, path, scp := strings.Cut(address, ":"); scp && !strings.Contains(address, "://") && strings.Contains(host, "@") {
 		address = "ssh://" + host + "/" + path
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "ssh" {
+	if err != nil || !hostName.MatchString(u.Hostname()) || u.Scheme != "https" && u.Scheme != "ssh" {
+		return ""
+	}
+	path := strings.TrimSuffix(strings.Trim(u.EscapedPath(), "/"), ".git")
+	if path == "" {
 		return ""
 	}
 	host := u.Host
-	if u.Scheme == "ssh" {
-		host = u.Hostname()
+	if u.Scheme == "ssh" { // its port is no web server's
+		host = strings.TrimSuffix(strings.TrimSuffix(host, u.Port()), ":")
 	}
-	return "https://" + host + strings.TrimSuffix(strings.TrimSuffix(u.EscapedPath(), "/"), ".git")
+	return "https://" + host + "/" + path
 }
+
+// hostName is a name or an address, without a port.
+var hostName = regexp.MustCompile(`^[0-9A-Za-z.:_-]+$`)
 
 // dashboard is the dashboard behind its sign-in; nil where none is set up.
 func (v *service) dashboard(ctx context.Context) (http.Handler, error) {
@@ -107,7 +116,7 @@ func (v *service) dashboard(ctx context.Context) (http.Handler, error) {
 	}
 	d := &door{service: v, inside: s, key: filepath.Join(v.dataDir, "session_key")}
 	if _, err := d.gate("T00000000", ""); err != nil { // what is wrong is said at the start
-		return nil, err
+		return nil, errors.Join(err, v.feed.index.Close())
 	}
 	return d, nil
 }
@@ -187,6 +196,9 @@ func (d *door) gate(team, enterprise string) (*signin.Gate, error) {
 			return nil, errors.New("--dashboard-header and COUNTERSIGN_OIDC_CLIENT_ID are two ways in: choose one")
 		}
 		return signin.New(c)
+	}
+	if in.proxies != "" {
+		return nil, errors.New("--dashboard-proxy means nothing without --dashboard-header")
 	}
 	key, err := sealKey(d.key)
 	if err != nil {

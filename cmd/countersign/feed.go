@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -55,7 +56,8 @@ func (f *feed) run(ctx context.Context) {
 	}
 }
 
-// follow feeds what changes; nil when the context ends.
+// follow feeds what changes; nil when the context ends. A damaged file is given up
+// at once, so that the next catchUp begins anew.
 func (f *feed) follow(ctx context.Context) error {
 	for {
 		select {
@@ -67,6 +69,9 @@ func (f *feed) follow(ctx context.Context) error {
 		if err := f.put(ctx, f.index.Head(), ids); err != nil {
 			for _, id := range ids {
 				f.changed(id)
+			}
+			if errors.Is(err, index.ErrDamaged) {
+				err = errors.Join(err, f.index.Reset(ctx))
 			}
 			return f.failed(ctx, err)
 		}
@@ -155,14 +160,15 @@ func (f *feed) advance(ctx context.Context) error {
 }
 
 // missing names the requests that changed since the read model was fed, and the
-// commit up to which these are all.
+// commit up to which these are all. That commit is one whose events the ledger has
+// folded for sure: the log itself may be ahead of it for a moment.
 func (f *feed) missing(ctx context.Context) (head string, ids []string, err error) {
+	head = f.ledger.Head() // before the states: what comes in between is fed twice
 	if f.index.Head() == "" {
-		head := f.ledger.Head() // before the states: what comes in between is fed twice
 		return head, idsOf(f.ledger.Requests()), nil
 	}
 	seen := map[string]bool{}
-	head, err = f.store.Scan(ctx, f.index.Head(), func(x ledger.File) error {
+	_, err = f.store.Scan(ctx, f.index.Head(), func(x ledger.File) error {
 		if id, ok := ledger.RequestPath(x.Path); ok && !seen[id] {
 			seen[id] = true
 			ids = append(ids, id)

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"countersign/bot/access"
@@ -21,8 +23,9 @@ import (
 // site writes the dashboard as files.
 func site(ctx context.Context, args []string, c console) error {
 	fs := flags(c, "site", "--repo PATH -o DIR [flags]", `Writes the dashboard as files, for GitHub Pages or an archive: everybody who can
-read them sees everything. The same commits give the same files. DIR is made, or
-was written by this command: what else is there is left alone, and refused.`)
+read them sees everything. The same commits give the same files; links to
+commits lead to the repository's origin. DIR is made, or was written by this
+command: what else is there is left alone, and refused.`)
 	var s copying
 	fs.StringVar(&s.repo, "repo", "", "the `PATH` of a repository or clone (required)")
 	fs.StringVar(&s.ref, "ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
@@ -53,66 +56,94 @@ type copying struct {
 	dir                               string
 }
 
-// siteMarker is in every copy: only what has it is replaced.
+// siteMarker is in every copy, and lists the files of it: only they are replaced.
 const siteMarker = ".countersign-site"
 
 func (s copying) run(ctx context.Context) (files int, err error) {
-	dir, err := filepath.Abs(s.dir)
+	dir, err := destination(s.dir)
 	if err != nil {
 		return 0, err
 	}
-	if err := replaceable(dir); err != nil {
-		return 0, err
-	}
-	fresh, err := os.MkdirTemp(filepath.Dir(dir), ".countersign-site-*")
+	work, err := os.MkdirTemp(filepath.Dir(dir), ".countersign-site-*") // beside it, so that a rename will do
 	if err != nil {
 		return 0, err
 	}
+	defer os.Remove(work) // empty, unless a former copy could not be put back
+	fresh := filepath.Join(work, "fresh")
 	defer os.RemoveAll(fresh)
-	write := func(path string, data []byte) error {
-		files++
-		name := filepath.Join(fresh, filepath.FromSlash(path))
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	var names []string
+	write := func(name string, data []byte) error {
+		names = append(names, name)
+		file := filepath.Join(fresh, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return err
 		}
-		return os.WriteFile(name, data, 0o644)
+		return os.WriteFile(file, data, 0o644)
 	}
 	if err := s.write(ctx, write); err != nil {
 		return 0, err
 	}
-	if err := errors.Join(os.WriteFile(filepath.Join(fresh, siteMarker), nil, 0o644), os.Chmod(fresh, 0o755)); err != nil {
+	slices.Sort(names)
+	if err := os.WriteFile(filepath.Join(fresh, siteMarker), []byte(strings.Join(names, "\n")+"\n"), 0o644); err != nil {
 		return 0, err
 	}
-	return files, swap(fresh, dir)
+	return len(names), swap(fresh, dir, filepath.Join(work, "former"))
+}
+
+// destination is where a copy goes, once nothing stands in its way.
+func destination(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // the link stays
+	}
+	if err := replaceable(dir); err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(filepath.Dir(dir), 0o755)
 }
 
 // replaceable refuses a directory that holds anything but a former copy.
 func replaceable(dir string) error {
-	list, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(list) == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(dir, siteMarker)); err != nil {
-		return fmt.Errorf("%s holds something else than a copy of the dashboard: name an empty directory, or one that is not there yet", dir)
-	}
-	return nil
-}
-
-// swap puts a finished copy in the place of the former one. A crash leaves the
-// former, or in the worst moment none.
-func swap(fresh, dir string) error {
-	old := fresh + ".old"
-	err := os.Rename(dir, old)
+	ours := map[string]bool{siteMarker: true}
+	data, err := os.ReadFile(filepath.Join(dir, siteMarker))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(fresh, dir); err != nil {
-		return errors.Join(err, os.Rename(old, dir))
+	for name := range strings.Lines(string(data)) {
+		ours[filepath.FromSlash(strings.TrimSuffix(name, "\n"))] = true
 	}
-	return os.RemoveAll(old)
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && path == dir:
+			return nil
+		case err != nil:
+			return err
+		case d.IsDir():
+			return nil
+		}
+		if name, err := filepath.Rel(dir, path); err != nil || !ours[name] {
+			return fmt.Errorf("%s holds something else than a copy of the dashboard, %s: name an empty directory, or one that is not there yet", dir, name)
+		}
+		return nil
+	})
+}
+
+// swap puts a finished copy in the place of the former one. A crash leaves the
+// former where it was, in the worst moment beside it.
+func swap(fresh, dir, former string) error {
+	if err := replaceable(dir); err != nil { // it took a while to write
+		return err
+	}
+	if err := os.Rename(dir, former); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(fresh, dir); err != nil {
+		return errors.Join(err, os.Rename(former, dir))
+	}
+	return os.RemoveAll(former)
 }
 
 // write reads the log, and has the pages written.
