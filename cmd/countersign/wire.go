@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,28 +23,6 @@ import (
 
 // botIdentity is author and committer of the log. Nobody else commits as it.
 var botIdentity = gitstore.Identity{Name: "countersign", Email: "countersign@localhost"}
-
-// setup is what the flags and the environment of serve come to.
-type setup struct {
-	repo, configRepo         string // paths; configRepo defaults to repo
-	configBranch, configPath string
-	auditBranch              string
-	dataDir                  string
-	keyFile                  string // unset: in the data dir
-	accept                   string // --accept-config
-	poll                     time.Duration
-	slack                    slackTokens
-	githubToken, githubAPI   string
-	pagerduty, incidentio    vendor
-	page                     string // address of the dashboard, without a path; empty: none
-	entrance                 entrance
-	log                      *slog.Logger
-}
-
-// vendor is a service that knows who is on call.
-type vendor struct{ token, api string }
-
-type slackTokens struct{ bot, app, user, secret, api string }
 
 // A service is a bot with everything that it needs, ready to run.
 type service struct {
