@@ -73,11 +73,29 @@ func (a BreakGlass) decide(f Facts, r Request) ([]Event, error) {
 	if reason == "" {
 		reason = r.Reason
 	}
-	events, err := f.breakGlass(f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r)), r, reason)
+	x, err := f.glass(r, reason)
+	if err != nil {
+		return nil, err
+	}
+	events, err := f.breakGlass(x, r, reason)
 	if err == nil && len(events) > 0 && f.ID != "" {
 		events[0].ID = f.ID // the same press twice is seen as done
 	}
 	return events, err
+}
+
+// glass is the ruling under which a pending request may be taken at once: the
+// configuration of its filing must offer that too, and the shorter limit counts.
+func (f Facts) glass(r Request, reason string) (ruling, error) {
+	today, then, err := f.rulings(r)
+	if err != nil {
+		return today, err
+	}
+	if err := then.mayBreakGlass(r, reason); err != nil {
+		return today, err
+	}
+	today.limit = min(today.limit, then.limit)
+	return today, today.mayBreakGlass(r, reason)
 }
 
 // breakGlass approves without a person and demands the review.
@@ -125,8 +143,8 @@ func (x ruling) mayBreakGlass(r Request, reason string) error {
 // MayBreakGlass reports whether break-glass is to be offered to the requestor of
 // a pending request.
 func (f Facts) MayBreakGlass(r Request) bool {
-	x := f.ruling(f.Rules, r.Principal, f.Rules.resourceOf(r))
-	return r.Status == Pending && x.mayBreakGlass(r, "some reason") == nil
+	_, err := f.glass(r, "some reason")
+	return r.Status == Pending && err == nil
 }
 
 // ToReview reports whether a use of break-glass waits for its review.

@@ -104,6 +104,47 @@ func TestBreakGlassOfAPendingRequest(t *testing.T) {
 	}
 }
 
+// TestBreakGlassByBothConfigurations: what the configuration of the filing did not
+// offer is not to be had by a later one, and the shorter limit counts.
+func TestBreakGlassByBothConfigurations(t *testing.T) {
+	none, long := glass(), glass()
+	none.Policies[0].Terms.BreakGlass = false
+	long.Policies[0].Terms.MaxDuration = 4 * time.Hour
+	for name, c := range map[string]struct {
+		filed, today *access.Rules
+		want         string
+	}{
+		"offered later":      {none, glass(), "not_configured"},
+		"offered no more":    {glass(), none, "not_configured"},
+		"for longer later":   {glass(), long, "30m0s"},
+		"for longer earlier": {long, glass(), "30m0s"},
+		"unreadable":         {nil, glass(), "no_config"},
+	} {
+		s := &story{t: t, now: t0, rules: glass()}
+		s.must(erin, access.File{Resource: "admins", Reason: "site down"})
+		f := access.Facts{Now: t0, ID: "click:1", Actor: access.Actor{Person: erin}, Rules: c.today, Filed: c.filed}
+		if got := f.MayBreakGlass(s.r); got != (c.want == "30m0s") {
+			t.Errorf("%s: offered %t", name, got)
+		}
+		events, err := access.Decide(f, s.r, access.BreakGlass{Request: id})
+		got := ""
+		if x, ok := access.AsRefusal(err); ok {
+			got = string(x.Code)
+		} else {
+			got = events[0].Body.(access.Approval).Expires.Sub(t0).String()
+			if err := access.Justify(s.r, events[0], c.today, c.filed, nil); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := access.Justify(s.r, events[0], c.today, none, nil); err == nil {
+				t.Errorf("%s: justified although the filing's configuration offers nothing", name)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 // TestExaminers: who is told of a use of break-glass is who may review it.
 func TestExaminers(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -105,9 +105,9 @@ func (f Facts) justifyAlone(before Request, e Event) error {
 	if !ok {
 		return fmt.Errorf("approves what cannot be asked for")
 	}
-	x := f.ruling(f.Rules, before.Principal, res)
 	if b := e.Body.(Approval); b.Source == ByBreakGlass {
-		if err := x.mayBreakGlass(before, b.Reason); err != nil {
+		x, err := f.glass(before, b.Reason)
+		if err != nil {
 			return fmt.Errorf("would be refused: %w", err)
 		}
 		if !f.Rules.Same(e.By, before.Requestor) {
@@ -119,7 +119,7 @@ func (f Facts) justifyAlone(before Request, e Event) error {
 		return nil
 	}
 	f.Actor = Actor{}
-	given, ok := f.given(x, before)
+	given, ok := f.given(f.ruling(f.Rules, before.Principal, res), before)
 	if !ok || !reflect.DeepEqual(given.Body, e.Body) {
 		return fmt.Errorf("no policy gives this without a person")
 	}

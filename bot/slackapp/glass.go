@@ -27,8 +27,9 @@ func (o offer) now() bool { return o.open && o.why == "" }
 // glass says whether the requestor of a pending request may break glass, as far as
 // it is known. It is offered if it is open at any hour: messages stand longer than
 // an hour, and the decision says so.
-func (a *App) glass(rules *access.Rules, r access.Request) offer {
+func (a *App) glass(rules, filed *access.Rules, r access.Request) offer {
 	f := a.facts(rules)
+	f.Filed = filed
 	open := f.MayBreakGlass(r)
 	if !open {
 		f.Anytime = true
@@ -53,7 +54,7 @@ func (a *App) glassFor(rules *access.Rules, user, principal, resource string) of
 	if !ok || !known || user != principal {
 		return offer{}
 	}
-	return a.glass(rules, access.Request{
+	return a.glass(rules, rules, access.Request{
 		Status: access.Pending, Requestor: me.Person, Principal: me.Person, Resource: res.ID, Title: res.Title, Target: res.Target,
 	})
 }

@@ -48,7 +48,7 @@ func (a *App) scene(ctx context.Context, r access.Request) scene {
 	if !waits || len(rules.Policies) == 0 {
 		return s
 	}
-	s.glass = a.glass(rules, r)
+	s.glass = a.glass(rules, filed, r)
 	today := a.explain(rules, r)
 	s.takes, s.need = today.Takes, needed(rules, today, len(votes))
 	s.may = a.approvers(ctx, rules, r)
