@@ -18,7 +18,8 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/gitstore":              {outside: []string{"github.com/go-git/", "github.com/hiddeco/sshsig", "golang.org/x/crypto", "golang.org/x/sys"}},
 	"countersign/gitstore/gitstoretest": {own: []string{"gitstore"}},
 	"countersign/bot/slacksim":          {outside: []string{"github.com/gorilla/websocket"}},
-	"countersign/bot/slackapp":          {own: []string{"bot/access"}, outside: []string{"github.com/slack-go/slack", "github.com/gorilla/websocket"}},
+	"countersign/bot/checkup":           {},
+	"countersign/bot/slackapp":          {own: []string{"bot/access", "bot/checkup"}, outside: []string{"github.com/slack-go/slack", "github.com/gorilla/websocket"}},
 	"countersign/bot/yamledit":          {outside: []string{"gopkg.in/yaml.v3"}},
 	"countersign/bot/provider/gitops":   {own: []string{"bot/access", "bot/yamledit"}},
 	"countersign/bot/provider/github":   {own: []string{"bot/access"}, outside: []string{"github.com/google/go-github/v62"}},
@@ -35,8 +36,8 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/bot":                   {own: []string{"bot/access"}, outside: []string{"github.com/oklog/ulid/v2", "github.com/robfig/cron/v3"}},
 	"countersign/bot/bottest":           {own: []string{"bot", "bot/access", "bot/ledger"}, outside: []string{"github.com/google/go-cmp"}},
 	"countersign/cmd/countersign": {
-		own:     []string{"bot", "bot/access", "bot/forge", "bot/index", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/oncalltest", "bot/oncall/pagerduty", "bot/provider/exec", "bot/provider/github", "bot/provider/gitops", "bot/provider/postgres", "bot/provider/webhook", "bot/report", "bot/slackapp", "bot/slacksim", "bot/web", "bot/web/signin", "bot/yamledit", "config", "gitstore"},
-		outside: []string{"github.com/bradleyfalzon/ghinstallation/v2", "github.com/google/go-github/v62", "github.com/prometheus/client_golang"},
+		own:     []string{"bot", "bot/access", "bot/checkup", "bot/forge", "bot/index", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/oncalltest", "bot/oncall/pagerduty", "bot/provider/exec", "bot/provider/github", "bot/provider/gitops", "bot/provider/postgres", "bot/provider/webhook", "bot/report", "bot/slackapp", "bot/slacksim", "bot/web", "bot/web/signin", "bot/yamledit", "config", "gitstore"},
+		outside: []string{"github.com/bradleyfalzon/ghinstallation/v2", "github.com/google/go-github/v62", "github.com/prometheus/client_golang", "golang.org/x/sys/unix"},
 	},
 }
 

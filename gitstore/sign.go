@@ -41,6 +41,10 @@ func LoadOrCreateSigner(path string) (s *Signer, created bool, err error) {
 	return s, created && err == nil, err
 }
 
+// LoadSigner is [LoadOrCreateSigner] where no key may be made: that there is none is
+// an error that matches fs.ErrNotExist.
+func LoadSigner(path string) (*Signer, error) { return loadSigner(path) }
+
 func loadSigner(path string) (*Signer, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -29,7 +29,7 @@ func (c *channel) current() (string, error) {
 // resolve looks the channel up. When it becomes usable, or is another one, what
 // waits to be posted is posted. It reports whether the channel can be used.
 func (c *channel) resolve(ctx context.Context) bool {
-	id, problem := c.look(ctx, c.app.cfg.Reader.Rules().Slack.Channel)
+	id, problem := c.app.web.approvals(ctx, c.app.cfg.Reader.Rules().Slack.Channel)
 	if ctx.Err() != nil {
 		return false
 	}
@@ -59,44 +59,52 @@ func (c *channel) refuse(problem error) {
 	c.app.log.Error("the approval channel cannot be used", "reason", problem)
 }
 
-// look finds the channel and judges it.
-func (c *channel) look(ctx context.Context, name string) (string, error) {
-	found, err := c.find(ctx, name)
+// unusable is why a channel cannot be the approval channel.
+type unusable struct{ why, remedy string }
+
+// Error says both.
+func (u unusable) Error() string { return "slack: " + u.why + ". " + u.remedy }
+
+// approvals finds the approval channel and judges it.
+func (w *web) approvals(ctx context.Context, name string) (string, error) {
+	found, err := w.channel(ctx, name)
 	if err != nil {
 		return "", err
 	}
-	label := "#" + found.Name
+	label := "the approval channel #" + found.Name
 	switch {
 	case found.IsExtShared || found.IsShared || found.IsPendingExtShared:
-		return found.ID, fmt.Errorf("slack: the approval channel %s is shared with another organization: people outside would read requests and see the buttons. Set slack.channel to a channel of this workspace alone", label)
+		return found.ID, unusable{label + " is shared with another organization: people outside would read requests and see the buttons", "Set slack.channel to a channel of this workspace alone"}
 	case found.IsOrgShared:
-		return found.ID, fmt.Errorf("slack: the approval channel %s is shared with other workspaces of the organization. Set slack.channel to a channel of this workspace alone", label)
+		return found.ID, unusable{label + " is shared with other workspaces of the organization", "Set slack.channel to a channel of this workspace alone"}
 	case found.IsArchived:
-		return found.ID, fmt.Errorf("slack: the approval channel %s is archived. Set slack.channel to another one, or unarchive it", label)
+		return found.ID, unusable{label + " is archived", "Set slack.channel to another one, or unarchive it"}
 	case !found.IsMember:
-		return found.ID, fmt.Errorf("slack: the bot is not a member of the approval channel %s. Invite it there: /invite @countersign", label)
+		return found.ID, unusable{"the bot is not a member of " + label, "Invite it there: /invite @countersign"}
 	}
 	return found.ID, nil
 }
 
-func (c *channel) find(ctx context.Context, name string) (*slack.Channel, error) {
+// channel finds a channel by id or #name.
+func (w *web) channel(ctx context.Context, name string) (*slack.Channel, error) {
+	nowhere := unusable{"there is no channel " + name + ", or it is private or archived and the bot is not in it", "Invite the bot, or correct slack.channel"}
 	plain, named := strings.CutPrefix(name, "#")
 	if !named {
-		found, err := c.app.web.places.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: name})
+		found, err := w.places.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: name})
 		switch code := slackError(err); {
 		case code == "channel_not_found":
-			return nil, fmt.Errorf("slack: there is no channel %s, or it is private and the bot is not in it. Invite the bot, or correct slack.channel", name)
+			return nil, nowhere
 		case err != nil:
-			return nil, fmt.Errorf("slack: the approval channel %s cannot be looked up: %s%s", name, c.app.web.safe(err), advice(code))
+			return nil, w.unseen(name, err)
 		}
 		return found, nil
 	}
 	for cursor := ""; ; {
-		page, next, err := c.app.web.places.GetConversationsContext(ctx, &slack.GetConversationsParameters{
+		page, next, err := w.places.GetConversationsContext(ctx, &slack.GetConversationsParameters{
 			Cursor: cursor, Limit: 200, ExcludeArchived: true, Types: []string{"public_channel", "private_channel"},
 		})
 		if err != nil {
-			return nil, fmt.Errorf("slack: the approval channel %s cannot be looked up: %s%s", name, c.app.web.safe(err), advice(slackError(err)))
+			return nil, w.unseen(name, err)
 		}
 		for i := range page {
 			if page[i].Name == plain {
@@ -104,7 +112,11 @@ func (c *channel) find(ctx context.Context, name string) (*slack.Channel, error)
 			}
 		}
 		if cursor = next; cursor == "" {
-			return nil, fmt.Errorf("slack: there is no channel %s, or it is private and the bot is not in it. Invite the bot, or correct slack.channel", name)
+			return nil, nowhere
 		}
 	}
+}
+
+func (w *web) unseen(name string, err error) error {
+	return fmt.Errorf("slack: the approval channel %s cannot be looked up: %s%s", name, w.safe(err), advice(slackError(err)))
 }

@@ -280,7 +280,7 @@ func (a *App) commandReviewers(ctx context.Context, c slash, actor access.Actor,
 	lines := []string{"*Reviewers* (from `countersign.yaml`)"}
 	for _, email := range rules.Reviewers {
 		line := "• " + inert(email, 100)
-		accounts, err := a.group.accounts(ctx, rules, email)
+		accounts, err := a.people.accounts(ctx, rules, email)
 		switch {
 		case err != nil:
 			line += " (Slack cannot be asked now)"

@@ -75,11 +75,7 @@ func (g *group) sync(ctx context.Context) bool {
 		g.settle(g.current())
 		return false
 	}
-	handle := strings.TrimPrefix(rules.Slack.ApproverGroup, "@")
-	if handle == "" {
-		handle = groupHandle
-	}
-	id, excuse := g.keep(ctx, handle, members)
+	id, excuse := g.keep(ctx, approverGroup(rules), members)
 	if ctx.Err() != nil {
 		return false
 	}
@@ -92,6 +88,14 @@ func (g *group) sync(ctx context.Context) bool {
 	}
 	g.settle(id, members)
 	return excuse == ""
+}
+
+// approverGroup is the handle of the group.
+func approverGroup(rules *access.Rules) string {
+	if handle := strings.TrimPrefix(rules.Slack.ApproverGroup, "@"); handle != "" {
+		return handle
+	}
+	return groupHandle
 }
 
 func (g *group) current() (string, []string) {
@@ -118,7 +122,7 @@ func (g *group) settle(id string, members []string) {
 func (g *group) reviewers(ctx context.Context, rules *access.Rules) ([]string, error) {
 	var found, missing, unfit []string
 	for _, email := range rules.Reviewers {
-		accounts, err := g.accounts(ctx, rules, email)
+		accounts, err := g.app.people.accounts(ctx, rules, email)
 		if err != nil {
 			return nil, err
 		}
@@ -159,30 +163,6 @@ func (g *group) name(missing, unfit []string) {
 	if newU && u != "" {
 		g.app.log.Warn("reviewers whose Slack account cannot take part", "reviewers", u)
 	}
-}
-
-// accounts are those that the configuration names for a person, and that of each
-// of their addresses.
-func (g *group) accounts(ctx context.Context, rules *access.Rules, email string) ([]string, error) {
-	addresses := []string{email}
-	var users []string
-	for _, k := range rules.People {
-		if rules.Canonical(k.Email) == rules.Canonical(email) {
-			users = append(users, k.Slack...)
-			addresses = append(addresses, append([]string{k.Email}, k.Aliases...)...)
-		}
-	}
-	for _, e := range addresses {
-		user, err := g.app.people.find(ctx, e)
-		if err != nil {
-			return nil, err
-		}
-		if user != "" {
-			users = append(users, user)
-		}
-	}
-	slices.Sort(users)
-	return slices.Compact(users), nil
 }
 
 // keep makes the group what it has to be. It answers its id, or why there is none.
@@ -256,11 +236,11 @@ func (g *group) without(err error) (id, excuse string) {
 	if slackError(err) == "" {
 		id, _ = g.current()
 	}
-	return id, g.reason(err)
+	return id, g.app.web.groupless(err)
 }
 
-// reason puts a refusal of Slack's into words.
-func (g *group) reason(err error) string {
+// groupless says in words why there is no group to be kept.
+func (w *web) groupless(err error) string {
 	switch code := slackError(err); code {
 	case "paid_teams_only", "plan_upgrade_required", "feature_not_enabled":
 		return "this workspace's plan has no user groups (" + code + ")"
@@ -269,5 +249,5 @@ func (g *group) reason(err error) string {
 	case "missing_scope":
 		return "the token lacks usergroups:read or usergroups:write"
 	}
-	return "the user group cannot be kept: " + g.app.web.safe(err)
+	return "the user group cannot be kept: " + w.safe(err)
 }

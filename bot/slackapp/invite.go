@@ -33,7 +33,7 @@ func (a *App) account(ctx context.Context, rules *access.Rules, email string) (a
 			}
 		}
 	}
-	more, err := a.group.accounts(ctx, rules, email)
+	more, err := a.people.accounts(ctx, rules, email)
 	if err != nil && len(users) == 0 {
 		return access.Person{}, false, err
 	}

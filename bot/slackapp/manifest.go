@@ -64,6 +64,12 @@ type (
 	}
 )
 
+// botScopes are what the bot token is for.
+var botScopes = []string{
+	"commands", "chat:write", "im:write", "im:history", "users:read", "users:read.email", "channels:read", "channels:history",
+	"groups:read", "groups:history", "usergroups:read", "usergroups:write",
+}
+
 // Manifest is the manifest of the Slack app in JSON, with everything that the bot
 // needs and nothing else. With socketMode Slack needs no address of ours; without it
 // baseURL is where Slack reaches the bot, such as https://access.example.com. The
@@ -92,10 +98,7 @@ func Manifest(socketMode bool, baseURL string) []byte {
 				Hint: "request | list | pending | show ID | help", Escape: true,
 			}},
 		},
-		OAuth: manifestOAuth{Scopes: map[string][]string{"bot": {
-			"commands", "chat:write", "im:write", "im:history", "users:read", "users:read.email", "channels:read", "channels:history",
-			"groups:read", "groups:history", "usergroups:read", "usergroups:write",
-		}}},
+		OAuth: manifestOAuth{Scopes: map[string][]string{"bot": botScopes}},
 		Settings: manifestSettings{
 			Events: manifestEvents{URL: at(pathEvents), Bot: []string{
 				"app_home_opened", "app_uninstalled", "channel_id_changed", "channel_shared", "member_joined_channel", "member_left_channel",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -160,4 +161,28 @@ func (d *directory) find(ctx context.Context, email string) (string, error) {
 	d.addresses[email] = addressEntry{user, time.Now()}
 	d.mu.Unlock()
 	return user, nil
+}
+
+// accounts are those that the configuration names for a person, and that of each
+// of their addresses.
+func (d *directory) accounts(ctx context.Context, rules *access.Rules, email string) ([]string, error) {
+	addresses := []string{email}
+	var users []string
+	for _, k := range rules.People {
+		if rules.Canonical(k.Email) == rules.Canonical(email) {
+			users = append(users, k.Slack...)
+			addresses = append(addresses, append([]string{k.Email}, k.Aliases...)...)
+		}
+	}
+	for _, e := range addresses {
+		user, err := d.find(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		if user != "" {
+			users = append(users, user)
+		}
+	}
+	slices.Sort(users)
+	return slices.Compact(users), nil
 }

@@ -109,35 +109,42 @@ func (w *web) call(ctx context.Context, method string, args url.Values) (payload
 }
 
 func (w *web) once(ctx context.Context, method string, args url.Values) (payload, error) {
+	answer, _, err := w.ask(ctx, w.token, method, args)
+	return answer, err
+}
+
+// ask makes one call with a token. The header comes with every answer of Slack's,
+// also with one that is an error.
+func (w *web) ask(ctx context.Context, token, method string, args url.Values) (payload, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+method, strings.NewReader(args.Encode()))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Authorization", "Bearer "+w.token)
+	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := w.http.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusTooManyRequests {
-		return nil, &slack.RateLimitedError{RetryAfter: retryAfter(resp)}
+		return nil, resp.Header, &slack.RateLimitedError{RetryAfter: retryAfter(resp)}
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, slack.StatusCodeError{Code: resp.StatusCode, Status: resp.Status}
+		return nil, resp.Header, slack.StatusCodeError{Code: resp.StatusCode, Status: resp.Status}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 32<<20))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", method, err)
+		return nil, resp.Header, fmt.Errorf("read the answer of %s: %w", method, err)
 	}
 	answer := payload(body)
 	if !json.Valid(body) {
-		return nil, fmt.Errorf("the answer of %s is not JSON", method)
+		return nil, resp.Header, fmt.Errorf("the answer of %s is not JSON", method)
 	}
 	if !answer.flag("ok") {
-		return nil, slack.SlackErrorResponse{Err: answer.str("error"), Needed: answer.str("needed"), Provided: answer.str("provided")}
+		return nil, resp.Header, slack.SlackErrorResponse{Err: answer.str("error"), Needed: answer.str("needed"), Provided: answer.str("provided")}
 	}
-	return answer, nil
+	return answer, resp.Header, nil
 }
 
 // retryAfter is how long Slack wants us to wait.

@@ -88,6 +88,28 @@ func (s *Server) SetGroupUsers(handle string, users ...string) error {
 	})
 }
 
+// SetScopes installs the app anew with these scopes of its bot token.
+func (s *Server) SetScopes(scopes ...string) {
+	_ = s.do(func(ws *workspace) error {
+		ws.app.Scopes = slices.Clone(scopes)
+		return nil
+	})
+}
+
+// ArchiveChannel archives a channel. Nobody is a member of it any more, as far as apps see.
+func (s *Server) ArchiveChannel(id string) error {
+	return s.do(func(ws *workspace) error {
+		ch := ws.channelByName(id)
+		if ch == nil {
+			return fmt.Errorf("there is no channel %q", id)
+		}
+		ch.Archived = true
+		ws.emit("channel_archive", obj{"type": "channel_archive", "channel": ch.ID, "user": slackbot, "event_ts": ws.nextTS()})
+		ws.notify("", "sidebar", "channel:"+ch.ID)
+		return nil
+	})
+}
+
 // AddChannel makes a channel; its id must be new.
 func (s *Server) AddChannel(c Channel) error {
 	return s.do(func(ws *workspace) error {

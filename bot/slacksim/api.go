@@ -137,7 +137,10 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusTooManyRequests, obj{"ok": false, "error": "ratelimited"})
 		return
 	}
-	w.Header().Set("X-OAuth-Scopes", strings.Join(c.scopes, ","))
+	if c.scopes != nil { // else nobody knows whose token it is
+		w.Header().Set("X-OAuth-Scopes", strings.Join(c.scopes, ","))
+	}
+	w.Header().Set("Date", s.faults.date(time.Now()))
 	writeJSON(w, http.StatusOK, answer)
 }
 
@@ -173,7 +176,9 @@ func (s *Server) runCall(c *call) (json.RawMessage, error) {
 
 // authorize finds out whose token it is, and whether it may call the method.
 func (s *Server) authorize(c *call, m method) error {
-	app := s.cfg.World.App
+	s.mu.Lock()
+	app := s.ws.app
+	s.mu.Unlock()
 	switch token := c.str("token"); {
 	case token == "":
 		return apiErr("not_authed")

@@ -2,6 +2,7 @@ package slacksim
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,8 @@ type Fault struct {
 	Duplicate *bool `json:"duplicate,omitempty"`
 	// LatencyMS delays every API answer by that many milliseconds.
 	LatencyMS *int `json:"latency_ms,omitempty"`
+	// SkewMS shifts the time that the headers of API answers tell.
+	SkewMS *int `json:"skew_ms,omitempty"`
 	// Fail lets the next calls of a method fail.
 	Fail *FailCalls `json:"fail,omitempty"`
 	// Clear ends all faults.
@@ -46,6 +49,7 @@ type FailCalls struct {
 type faults struct {
 	mu      sync.Mutex
 	latency time.Duration
+	skew    time.Duration
 	fail    []FailCalls
 }
 
@@ -81,6 +85,9 @@ func (f *faults) add(o Fault) {
 	if o.LatencyMS != nil {
 		f.latency = time.Duration(*o.LatencyMS) * time.Millisecond
 	}
+	if o.SkewMS != nil {
+		f.skew = time.Duration(*o.SkewMS) * time.Millisecond
+	}
 	if o.Fail != nil {
 		one := *o.Fail
 		one.Times = max(one.Times, 1)
@@ -92,7 +99,14 @@ func (f *faults) add(o Fault) {
 func (f *faults) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.latency, f.fail = 0, nil
+	f.latency, f.skew, f.fail = 0, 0, nil
+}
+
+// date is what an answer says that the time is.
+func (f *faults) date(now time.Time) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return now.Add(f.skew).UTC().Format(http.TimeFormat)
 }
 
 // take returns the delay for a call, and how it is to fail: nil for not at all.

@@ -12,15 +12,7 @@ import (
 // newLogger writes structured text in which no secret stands: neither one of
 // those given, nor anything that looks like one.
 func newLogger(w io.Writer, level slog.Level, secrets ...string) *slog.Logger {
-	hide := func(s string) string {
-		for _, x := range secrets {
-			if len(x) > 3 {
-				s = strings.ReplaceAll(s, x, "[redacted]")
-			}
-		}
-		s, _ = access.Redact(s)
-		return s
-	}
+	hide := hider(secrets...)
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
 		Level: level,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -37,4 +29,17 @@ func newLogger(w io.Writer, level slog.Level, secrets ...string) *slog.Logger {
 			return a
 		},
 	}))
+}
+
+// hider takes secrets out of a text: those given, and whatever looks like one.
+func hider(secrets ...string) func(string) string {
+	return func(s string) string {
+		for _, x := range secrets {
+			if len(x) > 3 {
+				s = strings.ReplaceAll(s, x, "[redacted]")
+			}
+		}
+		s, _ = access.Redact(s)
+		return s
+	}
 }

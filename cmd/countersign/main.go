@@ -57,6 +57,7 @@ func commands() []command {
 		{"policy diff", "OLD NEW --repo PATH", "replay past requests under two configurations", policyDiff},
 		{"policy explain", "--as ADDRESS --resource ID", "say who may approve, and why", policyExplain},
 		{"slack manifest", "[--http URL]", "print the manifest of the Slack app", slackManifest},
+		{"doctor", "--repo PATH", "check the real workspace, tokens and repositories", doctor},
 		{"version", "", "print the version", version},
 	}
 }

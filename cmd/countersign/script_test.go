@@ -63,6 +63,9 @@ func TestMain(m *testing.M) {
 //	takes                            $CONFIG is in force
 //	group [NAME…]                    who is in @access-approvers
 //	groups everyone|admins|unpaid    who may change user groups
+//	scopes [-SCOPE|+SCOPE…]          the app is installed anew with fewer and more scopes than the manifest's
+//	channel shared|unshared|with|without|archived    the approval channel: with another workspace; with or without the bot
+//	skew DURATION                    by how much Slack's clock is ahead of ours
 //	setgroup NAME…                   somebody puts others into it
 //	deactivate NAME
 //	duplicate                        from now on Slack delivers everything twice
@@ -140,7 +143,7 @@ func (s *story) id() string { return s.ts.Getenv("ID") }
 func words() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]word{
 		"startbot": startbot, "stopbot": stopbot, "kill9": kill9, "freeze": freeze, "thaw": thaw,
-		"slack": slack, "fault": fault, "groups": groups, "group": group, "deactivate": deactivate, "setgroup": setgroup, "api": api,
+		"slack": slack, "fault": fault, "groups": groups, "group": group, "scopes": scopes, "channel": channel, "skew": skew, "deactivate": deactivate, "setgroup": setgroup, "api": api,
 		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest, "choose": choose,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "loses": loses, "holds": holds, "log": logged, "catch": catch, "record": record, "status": status, "botlog": botlog,

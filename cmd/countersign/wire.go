@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,9 +67,7 @@ func (v *service) build(ctx context.Context) error {
 		return err
 	}
 	v.repository, v.rulesRepo = repo, configRepo
-	if v.keyFile == "" {
-		v.keyFile = filepath.Join(v.dataDir, "signing_key")
-	}
+	v.keyFile = v.signingKey()
 	signer, created, err := gitstore.LoadOrCreateSigner(v.keyFile)
 	if err != nil {
 		return fmt.Errorf("signing key: %w", err)
@@ -77,12 +76,12 @@ func (v *service) build(ctx context.Context) error {
 	v.log.Info("signing key", "file", v.keyFile, "created", created, "allowed_signers", strings.TrimSpace(signer.AllowedSignersLine(botIdentity.Email)))
 	v.store, err = gitstore.OpenLog(ctx, gitstore.LogConfig{
 		Repo: repo, Branch: v.auditBranch, Identity: botIdentity, Signer: signer,
-		Marker: filepath.Join(v.dataDir, "log-exists"),
+		Marker: filepath.Join(v.dataDir, logMarker),
 	})
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	store, err := openStore(ctx, repo, v.store, filepath.Join(v.dataDir, "log-head"), v.log)
+	store, err := openStore(ctx, repo, v.store, filepath.Join(v.dataDir, logMemory), v.log)
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
@@ -201,7 +200,10 @@ func (v *service) parseRules(data []byte, commit string) (*access.Rules, error) 
 // file that names the latter is a convenience, except that it says whether it
 // was accepted in the place of the former.
 func (v *service) used() []string {
-	logged := v.ledger.Config()
+	logged := ""
+	if v.ledger != nil {
+		logged = v.ledger.Config()
+	}
 	data, err := os.ReadFile(v.configFile())
 	if err != nil {
 		return []string{logged}
@@ -352,12 +354,24 @@ func (v *service) run(ctx context.Context) error {
 	return err
 }
 
+// Files in the data dir.
+const (
+	lockFile  = "lock"       // held by the bot that runs
+	logMarker = "log-exists" // there once was a log
+	logMemory = "log-head"   // how far it had come
+)
+
+// signingKey is the file of the key that signs the log.
+func (s *setup) signingKey() string {
+	return cmp.Or(s.keyFile, filepath.Join(s.dataDir, "signing_key"))
+}
+
 // lockDir makes the data dir and keeps a second bot out of it.
 func lockDir(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}

@@ -77,6 +77,54 @@ func groups(s *story, args []string) error {
 	return nil
 }
 
+// scopes installs the app anew with other scopes.
+func scopes(s *story, args []string) error {
+	have := slacksim.DefaultWorld().App.Scopes
+	for _, a := range args {
+		if less, ok := strings.CutPrefix(a, "-"); ok {
+			have = slices.DeleteFunc(have, func(x string) bool { return x == less })
+		} else {
+			have = append(have, strings.TrimPrefix(a, "+"))
+		}
+	}
+	s.sim.SetScopes(have...)
+	return nil
+}
+
+// channel changes the approval channel.
+func channel(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	bot := slacksim.DefaultWorld().App.BotUser
+	switch args[0] {
+	case "shared":
+		return s.sim.ShareChannel("C0ACCESS", true)
+	case "unshared":
+		return s.sim.ShareChannel("C0ACCESS", false)
+	case "without":
+		return s.sim.RemoveMember("C0ACCESS", bot)
+	case "with":
+		return s.sim.AddMember("C0ACCESS", bot)
+	case "archived":
+		return s.sim.ArchiveChannel("C0ACCESS")
+	}
+	return errUsage
+}
+
+// skew lets Slack tell another time.
+func skew(s *story, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	d, err := time.ParseDuration(args[0])
+	if err != nil {
+		return err
+	}
+	ms := int(d.Milliseconds())
+	return s.sim.Fault(slacksim.Fault{SkewMS: &ms})
+}
+
 func group(s *story, names []string) error {
 	var g slacksim.Group
 	slices.Sort(names)
