@@ -29,8 +29,8 @@ type Ledger interface {
 	Request(id string) (access.Request, bool)
 	// Open are the requests that have not ended.
 	Open() []access.Request
-	// Requests are all of them.
-	Requests() []access.Request
+	// Ended are those that have ended since then.
+	Ended(since time.Time) []access.Request
 	// Unreviewed are those whose use of break-glass nobody has reviewed.
 	Unreviewed() []access.Request
 }

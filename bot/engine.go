@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,13 +19,15 @@ import (
 type engine struct {
 	b *Bot
 
-	mu      sync.Mutex
-	busy    map[string]bool      // requests with an effect under way
-	retries map[string]*retry    // requests whose effect has failed
-	nudged  map[string]time.Time // pre-approvals whose reminders the notifier was last handed then
-	late    map[string]bool      // revoked at the provider while the log could not be written
-	held    map[string]struct{}  // entitlements with a provider call under way
-	freed   *sync.Cond           // on mu: an entitlement, or a request, became free
+	entitlements lanes // one call at a time for one access of one account
+	places       lanes // a few at a time for one target, and for one provider
+
+	mu      sync.Mutex                         // guards all below
+	busy    map[string]chan struct{}           // requests with an effect under way; closed at its end
+	giving  map[string]context.CancelCauseFunc // grant calls under way that [engine.cut] has not been told of
+	retries map[string]*retry                  // requests whose effect has failed
+	nudged  map[string]time.Time               // pre-approvals whose reminders the notifier was last handed then
+	late    map[string]bool                    // revoked at the provider while the log could not be written
 }
 
 // A retry waits for its time. It is of one effect: that granting fails is no
@@ -38,27 +39,41 @@ type retry struct {
 }
 
 func newEngine(b *Bot) *engine {
-	e := &engine{b: b, busy: map[string]bool{}, retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{}, held: map[string]struct{}{}}
-	e.freed = sync.NewCond(&e.mu)
-	return e
+	return &engine{
+		b: b, busy: map[string]chan struct{}{}, giving: map[string]context.CancelCauseFunc{},
+		retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{},
+	}
 }
 
-// start begins every effect that is due and not under way.
+// start begins every effect that is due and not under way: revocations first,
+// and of these what is longest overdue.
 func (e *engine) start(ctx context.Context) {
 	rules, now := e.b.Rules.Current(), e.b.Now()
-	for _, r := range e.b.Ledger.Open() {
-		due := access.Due(r, rules, now)
-		if due == access.Nothing {
+	open := e.b.Ledger.Open()
+	slices.SortFunc(open, func(a, b access.Request) int { return a.Expires().Compare(b.Expires()) })
+	var rest []access.Request
+	for _, r := range open {
+		switch access.Due(r, rules, now) {
+		case access.Nothing:
 			if len(access.Owed(r, now)) > 0 {
 				e.b.Notifier.Changed(r.ID)
 			}
-			continue
-		}
-		if e.take(r.ID, due, now) {
-			go e.payAlone(ctx, r.ID)
+		case access.DoRevoke:
+			e.begin(ctx, r.ID, access.DoRevoke, now)
+		default:
+			rest = append(rest, r)
 		}
 	}
+	for _, r := range rest {
+		e.begin(ctx, r.ID, access.Due(r, rules, now), now)
+	}
 	e.remindAhead(now)
+}
+
+func (e *engine) begin(ctx context.Context, id string, due access.Effect, now time.Time) {
+	if e.take(id, due, now) {
+		go e.payAlone(ctx, id)
+	}
 }
 
 // payAlone pays for one request. Whatever a provider does, the others are paid.
@@ -73,29 +88,55 @@ func (e *engine) payAlone(ctx context.Context, id string) {
 	e.pay(ctx, id)
 }
 
+// take marks a request as being paid for. It answers false where it is already,
+// or waits for its retry; a grant that is under way then makes room for an end.
 func (e *engine) take(id string, due access.Effect, now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if x := e.retries[id]; e.busy[id] || x != nil && x.effect == due && now.Before(x.at) {
+	if e.busy[id] != nil {
+		if due == access.DoRevoke {
+			e.cut(id)
+		}
 		return false
 	}
-	e.busy[id] = true
+	if x := e.retries[id]; x != nil && x.effect == due && now.Before(x.at) {
+		return false
+	}
+	e.busy[id] = make(chan struct{})
 	return true
 }
 
 func (e *engine) done(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	close(e.busy[id])
 	delete(e.busy, id)
-	e.freed.Broadcast()
+}
+
+// underWay are the effects that are under way: for each, what is closed at its
+// end. only chooses among them; nil takes all.
+func (e *engine) underWay(only func(id string) bool) []chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []chan struct{}
+	for id, c := range e.busy {
+		if only == nil || only(id) {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // wait returns when no effect is under way.
 func (e *engine) wait() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for len(e.busy) > 0 {
-		e.freed.Wait()
+	for {
+		busy := e.underWay(nil)
+		if len(busy) == 0 {
+			return
+		}
+		for _, c := range busy {
+			<-c
+		}
 	}
 }
 
@@ -109,13 +150,18 @@ func (e *engine) pay(ctx context.Context, id string) {
 			e.clear(id)
 			return
 		}
-		if err := e.effect(ctx, r, due); err != nil {
-			if ctx.Err() == nil {
-				e.failed(ctx, r, due, err)
-			}
+		err := e.effect(ctx, r, due)
+		after, _ := e.b.Ledger.Request(id)
+		next := access.Due(after, e.b.Rules.Current(), e.b.Now())
+		switch {
+		case ctx.Err() != nil:
 			return
-		}
-		if after, _ := e.b.Ledger.Request(id); after.Seq == r.Seq {
+		case err != nil && due == access.DoGrant && next == access.DoRevoke:
+			e.b.Log.Warn("a grant whose access is to end was given up", "request", id, "err", err)
+		case err != nil:
+			e.failed(ctx, r, due, err)
+			return
+		case after.Seq == r.Seq && next == due:
 			return // nothing to record: somebody else was faster, or not yet due
 		}
 	}
@@ -145,14 +191,14 @@ func (e *engine) effect(ctx context.Context, r access.Request, due access.Effect
 func (e *engine) page(ctx context.Context, r access.Request) error {
 	var errs []error
 	for _, p := range access.Pages(r) {
-		if err := e.call(ctx, p); err != nil {
+		if err := e.ring(ctx, p); err != nil {
 			errs = append(errs, fmt.Errorf("page: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (e *engine) call(ctx context.Context, p access.Page) error {
+func (e *engine) ring(ctx context.Context, p access.Page) error {
 	o := e.b.OnCall[p.Integration]
 	if o == nil {
 		return fmt.Errorf("%s is not set up", p.Integration)
@@ -167,177 +213,14 @@ func (e *engine) call(ctx context.Context, p access.Page) error {
 	return e.record(ctx, p.Request, access.Notify{Request: p.Request, Post: post})
 }
 
-// callTimeout bounds each call of a provider.
-const callTimeout = 30 * time.Second
-
-func (e *engine) grant(ctx context.Context, r access.Request) error {
-	rules := e.b.Rules.Current() // the account and the intent rest on the same
-	p, subject, err := e.subject(ctx, r, rules)
-	if errors.Is(err, access.ErrNoAccount) {
-		return e.record(ctx, r.ID, access.Fail{Request: r.ID, Error: err.Error(), Final: true})
-	}
-	if err != nil {
-		return err
-	}
-	release := e.hold(entitlement(r.Target, subject))
-	defer release()
-	if r.Grant == nil {
-		if r, err = e.intend(ctx, p, r, subject, rules); err != nil {
-			return err
-		}
-		if r.Grant == nil || r.Status != access.Approved || r.Ending != nil {
-			return nil // revoked or expired meanwhile: nothing was given
-		}
-	}
-	call, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	if err := p.Grant(call, order(r)); err != nil {
-		return fmt.Errorf("grant: %w", err)
-	}
-	return e.record(ctx, r.ID, access.Confirm{Request: r.ID})
-}
-
-// subject is the account at the provider: the recorded one, once there is one.
-func (e *engine) subject(ctx context.Context, r access.Request, rules *access.Rules) (Provider, string, error) {
-	p := e.b.Providers[r.Target.Provider]
-	if p == nil {
-		return nil, "", fmt.Errorf("provider %q is not set up in this bot", r.Target.Provider)
-	}
-	if r.Grant != nil {
-		return p, r.Grant.Subject, nil
-	}
-	call, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	s, err := p.Subject(call, r.Target, rules.Account(r.Principal))
-	return p, s, err
-}
-
-// intend observes whether the access was there before, and records the intent.
-// While another grant of the same access is ours, what it observed is what
-// counts: looking again would mistake our own grant for the person's.
-func (e *engine) intend(ctx context.Context, p Provider, r access.Request, subject string, rules *access.Rules) (access.Request, error) {
-	if err := e.b.sync(ctx); err != nil {
-		return r, err // another bot's grant would be mistaken too
-	}
-	a := access.Intend{Request: r.ID, Subject: subject}
-	if other, ok := e.overlap(r, subject, func(o access.Request) bool { return true }); ok {
-		a.Before, a.Inherited = other.Grant.Before, other.ID
-	} else {
-		call, cancel := context.WithTimeout(ctx, callTimeout)
-		defer cancel()
-		var err error
-		if a.Before, err = p.Has(call, r.Target, subject); err != nil {
-			return r, fmt.Errorf("look whether the access was there before: %w", err)
-		}
-	}
-	if err := e.recordUnder(ctx, rules, r.ID, a); err != nil {
-		return r, err
-	}
-	r, _ = e.b.Ledger.Request(r.ID)
-	return r, nil
-}
-
-// overlap finds another request whose grant of the same access is not ended.
-func (e *engine) overlap(r access.Request, subject string, also func(access.Request) bool) (access.Request, bool) {
-	for _, o := range e.b.Ledger.Open() {
-		if o.ID != r.ID && o.Grant != nil && o.Grant.Subject == subject && access.SameEntitlement(o.Target, r.Target) && also(o) {
-			return o, true
-		}
-	}
-	return access.Request{}, false
-}
-
-// intentTimeout is how long an end may wait for the log. After it the access
-// is taken away all the same, and recorded late.
-const intentTimeout = 3 * time.Second
-
-func (e *engine) revoke(ctx context.Context, r access.Request) error {
-	if r.Ending == nil {
-		try, cancel := context.WithTimeout(ctx, intentTimeout)
-		err := e.record(try, r.ID, access.Expire{Request: r.ID})
-		cancel()
-		if err != nil {
-			e.setLate(r.ID)
-			e.b.Log.Error("an expiry cannot be recorded; revoking all the same", "request", r.ID, "err", err)
-		}
-	}
-	if r.Grant == nil {
-		return e.record(ctx, r.ID, access.Finish{Request: r.ID}) // nothing was ever given
-	}
-	p, subject, err := e.subject(ctx, r, e.b.Rules.Current())
-	if err != nil {
-		return err
-	}
-	release := e.hold(entitlement(r.Target, subject))
-	defer release()
-	kept, err := e.keep(ctx, r, subject)
-	if err != nil {
-		return err
-	}
-	if kept == "" {
-		call, cancel := context.WithTimeout(ctx, 2*callTimeout)
-		defer cancel()
-		if err := e.end(call, p, r); err != nil {
-			return err
-		}
-	}
-	if r.Ending == nil && e.isLate(r.ID) {
-		if err := e.record(ctx, r.ID, access.Expire{Request: r.ID}); err != nil {
-			return err
-		}
-	}
-	return e.record(ctx, r.ID, access.Finish{Request: r.ID, Kept: kept})
-}
-
-// keep says why an access stays although this grant of it ends.
-func (e *engine) keep(ctx context.Context, r access.Request, subject string) (string, error) {
-	now := e.b.Now()
-	if _, ok := e.overlap(r, subject, func(o access.Request) bool { return o.Ending == nil && now.Before(o.Expires()) }); ok {
-		return "other_grant", nil
-	}
-	if r.Grant.Before != access.Present {
-		return "", nil
-	}
-	if err := e.b.sync(ctx); err != nil {
-		return "", err
-	}
-	if e.ours(r, subject) {
-		return "", nil
-	}
-	return "had_before", nil
-}
-
-// ours reports whether what was observed before a grant was another grant of
-// ours, which the bot that looked could not know of yet: of two bots on one log
-// each has read only what the other had written when it last looked.
-func (e *engine) ours(r access.Request, subject string) bool {
-	return slices.ContainsFunc(e.b.Ledger.Requests(), func(o access.Request) bool {
-		return o.ID != r.ID && o.Grant != nil && o.Grant.Before != access.Present &&
-			o.Grant.Subject == subject && access.SameEntitlement(o.Target, r.Target) &&
-			!o.Grant.IntentAt.After(r.Grant.IntentAt) && (o.End == nil || !o.End.At.Before(r.Grant.IntentAt))
-	})
-}
-
-func (e *engine) end(ctx context.Context, p Provider, r access.Request) error {
-	if err := p.Revoke(ctx, order(r)); err != nil {
-		return fmt.Errorf("revoke: %w", err)
-	}
-	has, err := p.Has(ctx, r.Target, r.Grant.Subject)
-	if err != nil {
-		return fmt.Errorf("see whether the access is gone: %w", err)
-	}
-	if has == access.Present {
-		return errors.New("revoke: the provider confirmed, but the access is still there")
-	}
-	return nil
-}
-
 // record writes what the bot itself did.
 func (e *engine) record(ctx context.Context, id string, a access.Action) error {
 	return e.recordUnder(ctx, e.b.Rules.Current(), id, a)
 }
 
 func (e *engine) recordUnder(ctx context.Context, rules *access.Rules, id string, a access.Action) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
 	r, err := e.b.Ledger.Update(ctx, id, e.b.decide(access.Facts{Rules: rules, Late: e.isLate(id)}, a))
 	if err != nil {
 		return err
@@ -393,6 +276,16 @@ func (e *engine) clear(id string) {
 	delete(e.retries, id)
 }
 
+// failures is how often an effect of a request has failed since it last did not.
+func (e *engine) failures(id string, due access.Effect) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if x := e.retries[id]; x != nil && x.effect == due {
+		return x.failures
+	}
+	return 0
+}
+
 func (e *engine) retryAt(id string) time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -412,39 +305,4 @@ func (e *engine) isLate(id string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.late[id]
-}
-
-// hold waits until no other call for the same entitlement is under way.
-func (e *engine) hold(key string) (release func()) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for {
-		if _, taken := e.held[key]; !taken {
-			break
-		}
-		e.freed.Wait()
-	}
-	e.held[key] = struct{}{}
-	return func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		delete(e.held, key)
-		e.freed.Broadcast()
-	}
-}
-
-// entitlement names one access of one account.
-func entitlement(t access.Target, subject string) string {
-	with, err := json.Marshal(t.With) // keys are sorted
-	if err != nil {
-		with = nil // holds more than it must
-	}
-	return t.Provider + "\x00" + string(with) + "\x00" + subject
-}
-
-func order(r access.Request) access.Order {
-	return access.Order{
-		Request: r.ID, Resource: r.Resource, Target: r.Target, Subject: r.Grant.Subject,
-		Principal: r.Principal, Expires: r.Expires(),
-	}
 }

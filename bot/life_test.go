@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -61,6 +62,8 @@ type world struct {
 	provider *bottest.Provider
 	told     *told
 	broken   bot.Provider // stands in for provider, if set
+	others   map[string]bot.Provider
+	idle     bool // start makes a bot and does not run it
 	parse    func([]byte, string) (*access.Rules, error)
 	onCall   map[string]bot.OnCall
 	source   *branch
@@ -104,8 +107,10 @@ func (w *world) start() {
 	if w.broken != nil {
 		p = w.broken
 	}
+	providers := map[string]bot.Provider{"fake": p}
+	maps.Copy(providers, w.others)
 	b, err := bot.New(bot.Config{
-		Ledger: l, Rules: book, Providers: map[string]bot.Provider{"fake": p}, Notifier: w.told,
+		Ledger: l, Rules: book, Providers: providers, Notifier: w.told,
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), OnCall: w.onCall,
 		Allowances: l, AllowanceNotifier: w.ending,
 	})
@@ -115,6 +120,9 @@ func (w *world) start() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		if w.idle {
+			return
+		}
 		if err := b.Run(ctx, bot.Intervals{}); err != nil {
 			w.t.Error(err)
 		}

@@ -25,3 +25,16 @@ type Provider interface {
 	// Revoke ends it.
 	Revoke(ctx context.Context, o access.Order) error
 }
+
+// An Observer is a Provider that cannot look, so that Has answers unknown, and
+// learns from the answer to a grant what was there before.
+type Observer interface {
+	Provider
+	// GrantObserving is Grant, and answers whether the access was there before
+	// this order was first given. The same order gets the same answer however
+	// often it is given. The bot asks for it until it has the first answer of a
+	// request, and records that; access that was present is not taken away.
+	// Where the answer was lost and the access is to end before its time, it may
+	// be asked for once more, just before Revoke.
+	GrantObserving(ctx context.Context, o access.Order) (access.Presence, error)
+}

@@ -75,6 +75,40 @@ func (b *Bot) Reconcile(ctx context.Context) {
 	b.engine.wait()
 }
 
+// settlePatience is how long the start may be held up by what is overdue.
+const settlePatience = 30 * time.Second
+
+// WorkOff begins to pay what is owed, and returns when each access that is past
+// its end was tried to be taken away, after half a minute at the latest: what
+// hangs then goes on by itself. Call it before anybody can ask for anything. Run
+// goes on with what it began, so give both the same context.
+func (b *Bot) WorkOff(ctx context.Context) {
+	overdue := map[string]bool{}
+	rules, now := b.Rules.Current(), b.Now()
+	for _, r := range b.Ledger.Open() {
+		if access.Due(r, rules, now) == access.DoRevoke {
+			overdue[r.ID] = true
+		}
+	}
+	b.engine.start(ctx)
+	if len(overdue) == 0 {
+		return
+	}
+	b.Log.Info("working off what is overdue", "accesses", len(overdue))
+	patience := time.NewTimer(settlePatience)
+	defer patience.Stop()
+	for _, ended := range b.engine.underWay(func(id string) bool { return overdue[id] }) {
+		select {
+		case <-ended:
+		case <-patience.C:
+			b.Log.Warn("some of what is overdue hangs; starting all the same")
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // untilNext is how long nothing falls due by itself, an hour at most. What is
 // overdue already is being paid, or waits for its retry.
 func (b *Bot) untilNext() time.Duration {

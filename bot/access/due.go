@@ -38,7 +38,7 @@ func Due(r Request, rules *Rules, now time.Time) Effect {
 		if r.Ending != nil || !now.Before(r.Expires()) {
 			return DoRevoke
 		}
-		if r.Status == Approved {
+		if r.Status == Approved || r.behind() {
 			return DoGrant
 		}
 	}

@@ -13,8 +13,15 @@ type GrantIntent struct {
 	Inherited string // id of the overlapping request whose observation this is
 }
 
-// Granted records that the provider has given the access.
-type Granted struct{}
+// Granted records that the provider has given the access, or that it was told
+// of a later end. It says until when: an extension that is recorded while the
+// provider is asked is still owed to it.
+type Granted struct {
+	Until time.Time // zero, as earlier versions wrote it: the end that was set then
+	// Before is what the provider answered to its first grant, where it could not
+	// be asked earlier; else empty.
+	Before Presence
+}
 
 // GrantFailed records that it could not. Final: no retry can mend it.
 type GrantFailed struct {
@@ -74,20 +81,49 @@ func (b GrantIntent) apply(r *Request, e Event) error {
 	return nil
 }
 
-func (Granted) apply(r *Request, e Event) error {
-	if err := r.must(Approved); err != nil {
+func (b Granted) apply(r *Request, e Event) error {
+	if err := r.must(Approved, Live); err != nil {
 		return err
 	}
-	if r.Grant == nil {
-		return fmt.Errorf("granted without an intent")
+	until := b.Until
+	if until.IsZero() {
+		until = r.Expires()
 	}
-	r.Status, r.Failure, r.Grant.GrantedAt = Live, nil, e.At
+	switch {
+	case r.Grant == nil:
+		return fmt.Errorf("granted without an intent")
+	case r.Status == Live && !until.After(r.Grant.Until):
+		return fmt.Errorf("granted twice")
+	case until.After(r.Expires()):
+		return fmt.Errorf("granted for longer than was approved")
+	case b.Before != "" && (b.Before == Unknown || r.Grant.Before != Unknown || r.Grant.Inherited != ""):
+		return fmt.Errorf("observed %q, where %q stands in the intent", b.Before, r.Grant.Before)
+	}
+	if r.Status == Approved {
+		r.Status, r.Grant.GrantedAt = Live, e.At
+	}
+	if b.Before != "" {
+		r.Grant.Before = b.Before
+	}
+	r.Grant.Until = until
+	if r.Failure != nil && !r.Failure.Revoking {
+		r.Failure = nil
+	}
 	return nil
 }
 
+// behind reports whether the provider knows of an earlier end than the log: an
+// extension is owed to it. Access that ends by itself there would end too early.
+func (r Request) behind() bool {
+	return r.Status == Live && r.Grant != nil && r.Grant.Until.Before(r.Expires())
+}
+
 func (b GrantFailed) apply(r *Request, e Event) error {
-	if err := r.must(Approved); err != nil {
+	if err := r.must(Approved, Live); err != nil {
 		return err
+	}
+	if r.Status == Live && (b.Final || !r.behind()) {
+		return fmt.Errorf("failed to give what is live")
 	}
 	if b.Final {
 		r.Status, r.Failure = Failed, nil
@@ -253,8 +289,13 @@ type (
 		Before    Presence
 		Inherited string
 	}
-	// Confirm records that the provider gave the access.
-	Confirm struct{ Request string }
+	// Confirm records that the provider gave the access until a time, and what it
+	// found before it did, if it was asked for that.
+	Confirm struct {
+		Request string
+		Until   time.Time // zero: the end that is set now
+		Before  Presence
+	}
 	// Fail records that giving or ending it failed.
 	Fail struct {
 		Request string
@@ -293,10 +334,18 @@ func (a Intend) decide(f Facts, r Request) ([]Event, error) {
 }
 
 func (a Confirm) decide(f Facts, r Request) ([]Event, error) {
-	if r.Status != Approved || r.Grant == nil {
+	until := a.Until
+	if until.IsZero() {
+		until = r.Expires()
+	}
+	if r.Status != Approved && !r.behind() || r.Grant == nil || r.Status == Live && !until.After(r.Grant.Until) {
 		return nil, nil
 	}
-	return []Event{f.event(r, Granted{})}, nil
+	b := Granted{Until: until}
+	if r.Grant.Before == Unknown && r.Grant.Inherited == "" && a.Before != Unknown {
+		b.Before = a.Before
+	}
+	return []Event{f.event(r, b)}, nil
 }
 
 func (a Fail) decide(f Facts, r Request) ([]Event, error) {
@@ -308,6 +357,8 @@ func (a Fail) decide(f Facts, r Request) ([]Event, error) {
 		return []Event{f.event(r, RevokeFailed{Error: text})}, nil
 	case r.Status == Approved:
 		return []Event{f.event(r, GrantFailed{Error: text, Final: a.Final})}, nil
+	case r.behind():
+		return []Event{f.event(r, GrantFailed{Error: text})}, nil
 	}
 	return nil, nil
 }

@@ -66,6 +66,7 @@ type Grant struct {
 	Before    Presence  // whether the access was there before this bot gave it
 	Inherited string    // the overlapping request whose observation was taken over
 	GrantedAt time.Time // zero until the provider confirmed
+	Until     time.Time // the end that the provider knows of
 }
 
 // A Failure is an effect that the provider refuses or cannot be reached for.

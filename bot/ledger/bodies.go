@@ -50,11 +50,13 @@ func recordOf(e access.Event) (record, error) {
 		for _, c := range b.Calls {
 			r.Calls = append(r.Calls, call(c))
 		}
-	case access.Cancellation, access.Timeout, access.ReviewDue, access.Granted, access.Reminded:
+	case access.Cancellation, access.Timeout, access.ReviewDue, access.Reminded:
 	case access.RefusedTry:
 		r.Action, r.Code, r.Message = b.Action, string(b.Code), text(b.Text)
 	case access.GrantIntent:
 		r.Subject, r.ObservedBefore, r.InheritedFrom = text(b.Subject), string(b.Before), b.Inherited
+	case access.Granted:
+		r.ExpiresAt, r.ObservedBefore = b.Until, string(b.Before)
 	case access.GrantFailed:
 		r.Error, r.Final = text(b.Error), b.Final
 	case access.RevokeIntent:
@@ -149,7 +151,7 @@ func (r record) grantBody() (access.Body, error) {
 			Subject: string(r.Subject), Before: access.Presence(r.ObservedBefore), Inherited: r.InheritedFrom,
 		}, nil
 	case "granted":
-		return access.Granted{}, nil
+		return access.Granted{Until: r.ExpiresAt.UTC(), Before: access.Presence(r.ObservedBefore)}, nil
 	case "grant_failed":
 		return access.GrantFailed{Error: string(r.Error), Final: r.Final}, nil
 	case "revoke_intent":

@@ -356,6 +356,19 @@ func (l *Ledger) Open() []access.Request {
 	return all
 }
 
+// Ended are the requests that have ended since then, in no order.
+func (l *Ledger) Ended(since time.Time) []access.Request {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var all []access.Request
+	for _, it := range l.state {
+		if r := it.request; r.End != nil && !r.End.At.Before(since) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
 // Unreviewed are the requests whose review is due, in no order.
 func (l *Ledger) Unreviewed() []access.Request {
 	l.mu.RLock()

@@ -157,8 +157,11 @@ func bySomebody(p access.Person) string {
 
 func failing(r access.Request, f *access.Failure) string {
 	what := "Giving the access"
-	if f.Revoking {
+	switch {
+	case f.Revoking:
 		what = "Ending the access"
+	case r.Status == access.Live:
+		what = "Extending the access at its provider"
 	}
 	return "⚠️ *" + what + " fails* since " + date(f.Since) + " and is tried again: " + code(tail(f.Error, 190))
 }

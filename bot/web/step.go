@@ -176,6 +176,7 @@ func (t teller) grant(s *step, e access.Event) bool {
 		s.add("seen by", b.Inherited)
 	case access.Granted:
 		s.Tone, s.Title = "good", "The access is there"
+		s.add("before", string(b.Before))
 	case access.GrantFailed:
 		s.Tone, s.Title, s.Quote = "bad", "Giving it failed; it is tried again", t.quote(b.Error)
 		if b.Final {

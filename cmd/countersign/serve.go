@@ -49,7 +49,7 @@ func (v *service) serve(ctx context.Context, listen string, more http.Handler) e
 		return fmt.Errorf("--listen: %w", err)
 	}
 	mux := v.health()
-	mux.Handle("/slack/", v.app.Handler()) // not found in Socket Mode
+	mux.Handle("/slack/", v.afterStart(v.app.Handler())) // not found in Socket Mode
 	if more != nil {
 		mux.Handle("/", more)
 	}
@@ -57,6 +57,20 @@ func (v *service) serve(ctx context.Context, listen string, more http.Handler) e
 	defer stop()
 	v.log.Info("serving", "listen", l.Addr().String(), "repo", v.repo, "config", v.rules.Current().Commit)
 	return v.run(ctx)
+}
+
+// afterStart refuses requests until what was overdue at the start is worked off.
+// Slack tells people to try again, and repeats its events.
+func (v *service) afterStart(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-v.workedOff:
+			h.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "starting", http.StatusServiceUnavailable)
+		}
+	})
 }
 
 // serveHTTP answers on a listener until stop is called.

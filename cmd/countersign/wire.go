@@ -37,7 +37,10 @@ type service struct {
 	store  *gitstore.Log
 	files  ledger.Store // the log as the ledger reads it
 	unlock func()
-	first  bot.Change // what the start found in the configuration
+
+	workedOff chan struct{} // closed when what was overdue at the start is paid, or tried
+
+	first bot.Change // what the start found in the configuration
 
 	repository *gitstore.Repo // of the log
 	rulesRepo  *gitstore.Repo // of the configuration
@@ -53,7 +56,7 @@ func (s setup) open(ctx context.Context) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &service{setup: s, unlock: unlock}
+	v := &service{setup: s, unlock: unlock, workedOff: make(chan struct{})}
 	if err := v.build(ctx); err != nil {
 		unlock()
 		return nil, err
@@ -336,6 +339,8 @@ func (v *service) run(ctx context.Context) error {
 		}
 		done <- nil
 	}()
+	v.bot.WorkOff(ctx) // before Slack brings anything new
+	close(v.workedOff)
 	go func() {
 		err := v.bot.Run(ctx, bot.Intervals{Config: v.poll})
 		stop(err)
