@@ -67,6 +67,7 @@ const (
 func (d *examination) run(ctx context.Context) []checkup.Finding {
 	found := checkup.Run(ctx, checkup.Examiner{Check: "repo", Patience: patienceThere, Examine: d.repositories})
 	return append(found, checkup.Run(ctx,
+		checkup.Examiner{Check: "hands", Patience: patienceThere, Examine: d.hands},
 		checkup.Examiner{Check: "data_dir", Patience: patienceHere, Examine: d.data},
 		checkup.Examiner{Check: "slack", Patience: patienceThere, Examine: d.workspace},
 	)...)
