@@ -137,7 +137,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // refused words an answer that grants nothing. That it cannot be read changes
 // nothing.
-func refused(status int, body []byte) error {
+func refused(status int, body []byte) *refusal {
 	var a struct {
 		Errors []struct {
 			Message string `json:"message"`
@@ -148,7 +148,7 @@ func refused(status int, body []byte) error {
 	}
 	s := fmt.Sprintf("answered %d %s", status, http.StatusText(status))
 	if json.Unmarshal(body, &a) != nil {
-		return errors.New(s)
+		return &refusal{status, s}
 	}
 	for _, e := range a.Errors {
 		s += ": " + e.Message
@@ -156,8 +156,16 @@ func refused(status int, body []byte) error {
 			s += " (" + e.Source.Field + ")"
 		}
 	}
-	return errors.New(s)
+	return &refusal{status, s}
 }
+
+// A refusal is an answer that grants nothing, as incident.io words it.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
 
 // A fault is an error whose text has been made fit for logs.
 type fault struct {

@@ -130,6 +130,12 @@ func (i *IncidentIO) play(r *http.Request, body []byte) answer {
 	case "POST /v2/incidents":
 		return i.createIncident(r, body)
 	}
+	if id, one := strings.CutPrefix(r.URL.Path, "/v2/schedules/"); one && r.Method == http.MethodGet {
+		return i.showSchedule(r, id)
+	}
+	if id, one := strings.CutPrefix(r.URL.Path, "/v2/escalation_paths/"); one && r.Method == http.MethodGet {
+		return i.showPath(r, id)
+	}
 	return i.wrong(r, "there is no such endpoint here")
 }
 
@@ -166,10 +172,14 @@ func (i *IncidentIO) admit(r *http.Request, body []byte) (answer, bool) {
 
 // may reports whether the key's roles allow a path.
 func (i *IncidentIO) may(path string) bool {
-	roles := map[string][]string{
+	for prefix, roles := range map[string][]string{
 		"/v2/schedules": {"viewer", "schedules_reader"}, "/v2/escalations": {"escalation_creator"}, "/v2/incidents": {"incident_creator"},
-	}[path]
-	return roles == nil || slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(i.c.Roles, role) })
+	} {
+		if path == prefix || strings.HasPrefix(path, prefix+"/") {
+			return slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(i.c.Roles, role) })
+		}
+	}
+	return true
 }
 
 func (i *IncidentIO) listSchedules(r *http.Request) answer {
@@ -222,6 +232,30 @@ func (i *IncidentIO) schedule(s Schedule) any {
 	}
 	return map[string]any{"id": s.ID, "name": s.Name, "timezone": "Europe/London", "current_shifts": shifts, "next_shifts": []any{},
 		"permalink": "https://app.incident.io/acme/on-call/schedules/" + s.ID, "team_ids": []string{}}
+}
+
+// notThere is how incident.io says that it has no such thing.
+var notThere = iioError(http.StatusNotFound, "not_found", "not_found", "Resource not found", "")
+
+func (i *IncidentIO) showSchedule(r *http.Request, id string) answer {
+	if r.URL.RawQuery != "" {
+		return i.wrong(r, "parameters")
+	}
+	n := slices.IndexFunc(i.schedules, func(s Schedule) bool { return s.ID == id })
+	if n < 0 {
+		return notThere
+	}
+	return answer{status: http.StatusOK, value: map[string]any{"schedule": i.schedule(i.schedules[n])}}
+}
+
+func (i *IncidentIO) showPath(r *http.Request, id string) answer {
+	if r.URL.RawQuery != "" {
+		return i.wrong(r, "parameters")
+	}
+	if !slices.Contains(i.paths, id) {
+		return notThere
+	}
+	return answer{status: http.StatusOK, value: map[string]any{"escalation_path": map[string]any{"id": id, "name": id, "path": []any{}, "working_hours": []any{}, "team_ids": []string{}}}}
 }
 
 func (i *IncidentIO) createEscalation(r *http.Request, body []byte) answer {

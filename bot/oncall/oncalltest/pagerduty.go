@@ -171,7 +171,48 @@ func (p *PagerDuty) play(r *http.Request, body []byte) answer {
 	case "POST /incidents":
 		return p.createIncident(r, body)
 	}
+	if kind, id, one := strings.Cut(strings.TrimPrefix(name, "GET /"), "/"); one && p.ids(kind) != nil {
+		return p.show(r, kind, id)
+	}
 	return p.wrong(r, "there is no such endpoint here")
+}
+
+// ids are those of all things of a kind; nil where there is no such kind. Policies
+// and schedules are those that somebody is on call in.
+func (p *PagerDuty) ids(kind string) []string {
+	out := []string{}
+	switch kind {
+	case "services":
+		for id := range p.services {
+			out = append(out, id)
+		}
+	case "escalation_policies":
+		for _, policy := range p.services {
+			out = append(out, policy)
+		}
+		for _, o := range p.onCalls {
+			out = append(out, o.Policy)
+		}
+	case "schedules":
+		for _, o := range p.onCalls {
+			out = append(out, o.Schedule)
+		}
+	default:
+		return nil
+	}
+	return out
+}
+
+// show is one thing, or that there is none.
+func (p *PagerDuty) show(r *http.Request, kind, id string) answer {
+	if r.URL.RawQuery != "" {
+		return p.wrong(r, "parameters")
+	}
+	if id == "" || !slices.Contains(p.ids(kind), id) {
+		return pdError(http.StatusNotFound, 2100, "Not Found")
+	}
+	one := map[string]string{"services": "service", "escalation_policies": "escalation_policy", "schedules": "schedule"}[kind]
+	return answer{status: http.StatusOK, value: map[string]any{one: p.reference(kind, id, one)}}
 }
 
 // pdError is PagerDuty's error answer.

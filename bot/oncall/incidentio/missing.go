@@ -1,0 +1,34 @@
+package incidentio
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+)
+
+// Missing are those of some things, named by their ids, that this account does not
+// have, each with what it is, such as "schedule 01HXYZ". Nothing is changed.
+func (c *Client) Missing(ctx context.Context, schedules, paths []string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	var out []string
+	for _, kind := range []struct {
+		what, path string
+		ids        []string
+	}{
+		{"schedule", "/v2/schedules/", schedules},
+		{"escalation path", "/v2/escalation_paths/", paths},
+	} {
+		for _, id := range kind.ids {
+			_, err := c.get(ctx, kind.path+url.PathEscape(id), nil)
+			var r *refusal
+			if errors.As(err, &r) && r.status == http.StatusNotFound {
+				out = append(out, kind.what+" "+id)
+			} else if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
