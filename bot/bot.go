@@ -64,6 +64,8 @@ type Config struct {
 	OnCall      map[string]OnCall    // by the integration: pagerduty, incidentio
 	Allowances  Allowances
 
+	Alarm Alarm // unset: nobody is woken by what fails
+
 	AllowanceNotifier AllowanceNotifier // unset: nobody is told that a pre-approval ends
 }
 

@@ -27,6 +27,7 @@ type engine struct {
 	giving  map[string]context.CancelCauseFunc // grant calls under way that [engine.cut] has not been told of
 	retries map[string]*retry                  // requests whose effect has failed
 	nudged  map[string]time.Time               // pre-approvals whose reminders the notifier was last handed then
+	rings   map[string]*ring                   // requests that the operators were told of
 	late    map[string]bool                    // revoked at the provider while the log could not be written
 }
 
@@ -41,7 +42,7 @@ type retry struct {
 func newEngine(b *Bot) *engine {
 	return &engine{
 		b: b, busy: map[string]chan struct{}{}, giving: map[string]context.CancelCauseFunc{},
-		retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{},
+		retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{}, rings: map[string]*ring{},
 	}
 }
 
@@ -54,25 +55,27 @@ func (e *engine) start(ctx context.Context) {
 	var rest []access.Request
 	for _, r := range open {
 		switch access.Due(r, rules, now) {
-		case access.Nothing:
-			if len(access.Owed(r, now)) > 0 {
-				e.b.Notifier.Changed(r.ID)
-			}
 		case access.DoRevoke:
-			e.begin(ctx, r.ID, access.DoRevoke, now)
+			e.begin(ctx, r, access.DoRevoke, now)
 		default:
 			rest = append(rest, r)
 		}
 	}
 	for _, r := range rest {
-		e.begin(ctx, r.ID, access.Due(r, rules, now), now)
+		e.begin(ctx, r, access.Due(r, rules, now), now)
 	}
+	e.alarms(ctx, open, now)
 	e.remindAhead(now)
 }
 
-func (e *engine) begin(ctx context.Context, id string, due access.Effect, now time.Time) {
-	if e.take(id, due, now) {
-		go e.payAlone(ctx, id)
+// begin pays what is due, if anything. Where that must wait, people are told
+// meanwhile what they are owed.
+func (e *engine) begin(ctx context.Context, r access.Request, due access.Effect, now time.Time) {
+	switch {
+	case due != access.Nothing && e.take(r.ID, due, now):
+		go e.payAlone(ctx, r.ID)
+	case len(access.Owed(r, now)) > 0:
+		e.b.Notifier.Changed(r.ID)
 	}
 }
 
@@ -191,14 +194,14 @@ func (e *engine) effect(ctx context.Context, r access.Request, due access.Effect
 func (e *engine) page(ctx context.Context, r access.Request) error {
 	var errs []error
 	for _, p := range access.Pages(r) {
-		if err := e.ring(ctx, p); err != nil {
+		if err := e.dial(ctx, p); err != nil {
 			errs = append(errs, fmt.Errorf("page: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (e *engine) ring(ctx context.Context, p access.Page) error {
+func (e *engine) dial(ctx context.Context, p access.Page) error {
 	o := e.b.OnCall[p.Integration]
 	if o == nil {
 		return fmt.Errorf("%s is not set up", p.Integration)

@@ -63,6 +63,7 @@ type world struct {
 	told     *told
 	broken   bot.Provider // stands in for provider, if set
 	others   map[string]bot.Provider
+	alarm    bot.Alarm
 	idle     bool // start makes a bot and does not run it
 	parse    func([]byte, string) (*access.Rules, error)
 	onCall   map[string]bot.OnCall
@@ -112,7 +113,7 @@ func (w *world) start() {
 	b, err := bot.New(bot.Config{
 		Ledger: l, Rules: book, Providers: providers, Notifier: w.told,
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), OnCall: w.onCall,
-		Allowances: l, AllowanceNotifier: w.ending,
+		Allowances: l, AllowanceNotifier: w.ending, Alarm: w.alarm,
 	})
 	if err != nil {
 		w.t.Fatal(err)

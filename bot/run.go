@@ -32,6 +32,7 @@ func (b *Bot) Run(ctx context.Context, every Intervals) error {
 		cron.WithChain(cron.SkipIfStillRunning(log), cron.Recover(log)))
 	c.Schedule(cron.Every(every.Reconcile), cron.FuncJob(func() { b.look(ctx) }))
 	c.Schedule(cron.Every(every.Config), cron.FuncJob(func() { b.PollRules(ctx) }))
+	b.engine.leftAlarms(ctx)
 	b.engine.start(ctx)
 	c.Start()
 	defer func() {

@@ -17,8 +17,9 @@ const (
 	NoticeEnded     = "ended" // expired, revoked, given back, failed
 	NoticeFailing   = "failing"
 	NoticeExtension = "extension" // followed by the round
-	NoticeReviewed  = "reviewed"  // of a use of break-glass
-	NoticeUnpaged   = "unpaged"   // the people on call could not be called so far
+	noticeNotEnding = NoticeFailing + "-end"
+	NoticeReviewed  = "reviewed" // of a use of break-glass
+	NoticeUnpaged   = "unpaged"  // the people on call could not be called so far
 )
 
 // A Notice is a message that is owed: which one, and to whom (zero: to the
@@ -46,6 +47,9 @@ func Owed(r Request, now time.Time) []Notice {
 			add(name, p)
 		}
 	}
+	for _, n := range r.overdue(now) {
+		add(n.Name, n.To)
+	}
 	return owed
 }
 
@@ -66,7 +70,11 @@ func (r Request) due(now time.Time) []string {
 		names = append(names, NoticeFiled)
 	case r.Status == Approved, r.Status == Live:
 		names = append(names, NoticeApproved)
-		if r.Failure != nil {
+		switch {
+		case r.Failure == nil:
+		case r.Failure.Revoking:
+			names = append(names, noticeNotEnding)
+		default:
 			names = append(names, NoticeFailing)
 		}
 		if lead := r.lead(); r.Status == Live && lead > 0 && !now.Before(r.Expires().Add(-lead)) && now.Before(r.Expires()) {

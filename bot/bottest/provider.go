@@ -79,6 +79,13 @@ func (p *Provider) Inject(method string, faults ...Fault) {
 	p.faults[method] = append(p.faults[method], faults...)
 }
 
+// Clear forgets all faults that were injected and have not come yet.
+func (p *Provider) Clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.faults)
+}
+
 // Give gives an access behind the bot's back.
 func (p *Provider) Give(t access.Target, subject string) {
 	p.mu.Lock()

@@ -304,6 +304,9 @@ func (a *App) changedFor(r access.Request) {
 	for _, p := range r.Posts {
 		people = append(people, p.To)
 	}
+	for _, n := range access.Owed(r, time.Now()) {
+		people = append(people, n.To)
+	}
 	for _, p := range distinct(people...) {
 		a.out.add("dm "+p.Slack, "request "+r.ID, func(ctx context.Context, t *task) error { return a.settleDirect(ctx, r.ID, p, t) })
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,7 +64,31 @@ func (a *App) settleApproval(ctx context.Context, id string, t *task) error {
 	if err != nil {
 		return err
 	}
-	return a.askExtension(ctx, r, t)
+	if err := a.askExtension(ctx, r, t); err != nil {
+		return err
+	}
+	return a.callOverdue(ctx, r, t)
+}
+
+// callOverdue tells the approvers, in the request's thread, that an access has
+// long outlived its end.
+func (a *App) callOverdue(ctx context.Context, r access.Request, t *task) error {
+	root, ok := r.ApprovalPost()
+	if !ok {
+		return nil
+	}
+	for _, n := range access.Owed(r, time.Now()) {
+		if kind, _, _ := strings.Cut(n.Name, "-"); kind != access.NoticeOverdue || !n.To.IsZero() {
+			continue
+		}
+		text := a.group.mention() + ": " + overdueText(r, "The access of "+mention(r.Principal)+" to "+title(r.Title, r.Resource))
+		to := target{channel: root.Channel, thread: root.TS, request: r.ID, notice: n.Name}
+		var err error
+		if r, err = a.deliver(ctx, r, to, say(text), t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // notYet makes a task wait for something that others see to.

@@ -136,6 +136,12 @@ func tales(t *testing.T) map[string]*tale {
 	m["timed_out"] = timedOut.do(none, access.TimeOut{Request: theID})
 	expired := liveTale(t)
 	expired.now = expired.now.Add(2 * time.Hour)
+	overdue := liveTale(t)
+	overdue.now = overdue.now.Add(3 * time.Hour)
+	m["overdue"] = overdue.do(none, access.Expire{Request: theID}).do(none, access.Fail{Request: theID, Error: "502 <html>"})
+	late := liveTale(t)
+	late.now = late.now.Add(3 * time.Hour)
+	m["late"] = late.do(none, access.Expire{Request: theID}).do(none, access.Finish{Request: theID})
 	m["expired"] = expired.do(none, access.Expire{Request: theID}).do(none, access.Finish{Request: theID, Kept: "had_before"})
 	return m
 }
@@ -157,7 +163,7 @@ func TestNotices(t *testing.T) {
 		}
 		all := map[string]any{}
 		for _, notice := range []string{
-			access.NoticeFiled, access.NoticeApproved, access.NoticeClosed, access.NoticeEnded, access.NoticeExpiring, access.NoticeFailing, access.NoticeExtension + "-1",
+			access.NoticeFiled, access.NoticeApproved, access.NoticeClosed, access.NoticeEnded, access.NoticeExpiring, access.NoticeFailing, access.NoticeExtension + "-1", access.NoticeOverdue + "-2",
 		} {
 			if possible(notice, s.r) {
 				all[notice] = slackapp.NoticeMessage(s.r, notice, to, s.scene())
@@ -179,6 +185,8 @@ func possible(notice string, r access.Request) bool {
 		return approved && r.Status.Ended()
 	case access.NoticeExtension + "-1":
 		return len(r.Settled) > 0
+	case access.NoticeOverdue + "-2":
+		return r.Outlived(r.Last) > access.Grace
 	}
 	return approved
 }

@@ -84,6 +84,8 @@ func stateText(r access.Request, kind, notice string, to access.Person, s scene)
 		return failingText(r, to, s.vendors)
 	case access.NoticeExtension:
 		return extensionText(r, notice, to, s.vendors)
+	case access.NoticeOverdue:
+		return overdueText(r, whose(r, to))
 	}
 	return approvedText(r, to, s.vendors)
 }
@@ -170,7 +172,7 @@ func overText(r access.Request, to access.Person, vendor string) string {
 	case access.Failed:
 		return whose(r, to) + " could not be given. " + ending(r) + "."
 	}
-	return whose(r, to) + " has ended. " + ending(r) + "." + kept(r)
+	return whose(r, to) + " has ended. " + ending(r) + "." + kept(r) + late(r)
 }
 
 func expiringText(r access.Request, to access.Person, vendor string) string {
@@ -185,6 +187,22 @@ func failingText(r access.Request, to access.Person, vendor string) string {
 		return approvedText(r, to, vendor)
 	}
 	return whose(r, to) + ":\n" + failing(r, r.Failure)
+}
+
+// overdueText says that an access outlives its end, or did. What is said is true
+// for as long as the message stands, so it names no time that goes on.
+func overdueText(r access.Request, what string) string {
+	if r.Status.Ended() {
+		return what + " was to end " + date(r.Expires()) + ". " + ending(r) + "." + kept(r)
+	}
+	text := "🚨 " + what + " was to end " + date(r.Expires()) + " and *is still there*. Ending it is tried until it is done. If it must not wait, take it away by hand: " + code(r.Resource) + ", provider " + code(r.Target.Provider) + "."
+	if r.Grant != nil {
+		text += " The account is " + code(clip(r.Grant.Subject, 100)) + "."
+	}
+	if r.Failure != nil {
+		text += "\n" + failing(r, r.Failure)
+	}
+	return text
 }
 
 func extensionText(r access.Request, notice string, to access.Person, vendor string) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/bot/access"
 
@@ -93,7 +94,7 @@ func status(r access.Request, s scene) []string {
 	case access.Failed:
 		lines = []string{approvedLine(r, s), "⚠️ *" + ending(r) + "*" + kept(r)}
 	default:
-		lines = []string{approvedLine(r, s), "*" + ending(r) + "*" + kept(r)}
+		lines = []string{approvedLine(r, s), "*" + ending(r) + "*" + kept(r) + late(r)}
 	}
 	lines = append(lines, escalated(r), reviewed(r))
 	if r.ToReview() {
@@ -183,6 +184,14 @@ func ending(r access.Request) string {
 		return "Failed" + at
 	}
 	return "Ended" + at
+}
+
+// late says that an access outlived its end by more than people are used to.
+func late(r access.Request) string {
+	if r.End == nil || r.Outlived(r.End.At) < access.Grace {
+		return ""
+	}
+	return "\n⚠️ It was to end " + date(r.Expires()) + ", " + spell(r.Outlived(r.End.At).Truncate(time.Minute)) + " before it did."
 }
 
 func kept(r access.Request) string {

@@ -58,6 +58,20 @@ func (v *service) directories() (map[string]bot.Directory, error) {
 	return out, nil
 }
 
+// alarm wakes the operators, where a routing key is there for it.
+func (v *service) alarm() (bot.Alarm, error) {
+	if v.routingKey == "" {
+		return nil, nil
+	}
+	p, err := pagerduty.New(pagerduty.Config{
+		RoutingKey: v.routingKey, BaseURL: v.pagerduty.api, EventsURL: v.pagerdutyEvents, Client: &http.Client{Timeout: 20 * time.Second}, Now: time.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("PAGERDUTY_ROUTING_KEY, PAGERDUTY_EVENTS_URL: %w", err)
+	}
+	return p, nil
+}
+
 // onCall are the services that tokens are there for.
 func (v *service) onCall() (map[string]bot.OnCall, error) {
 	out := map[string]bot.OnCall{}

@@ -55,6 +55,8 @@ var (
 	metricOpen = prometheus.NewDesc("countersign_open_requests", "Requests that have not ended, by status.", []string{"status"}, nil)
 	metricOver = prometheus.NewDesc("countersign_overdue_revocations", "Accesses that are past their expiry and not yet ended.", nil, nil)
 	metricLate = prometheus.NewDesc("countersign_overdue_seconds", "How long the oldest of them is overdue.", nil, nil)
+	metricFail = prometheus.NewDesc("countersign_failing", "Requests of which an effect fails and is tried again, by effect.", []string{"effect"}, nil)
+	metricOld  = prometheus.NewDesc("countersign_failing_seconds", "How long the oldest of these failures lasts.", nil, nil)
 	metricAcks = prometheus.NewDesc("countersign_slack_acks_total", "Deliveries of Slack that were acknowledged.", nil, nil)
 	metricConn = prometheus.NewDesc("countersign_slack_reconnects_total", "Connections to Slack that were made anew.", nil, nil)
 	metricCall = prometheus.NewDesc("countersign_slack_calls_total", "Calls of Slack's Web API, by outcome.", []string{"outcome"}, nil)
@@ -66,8 +68,17 @@ func (m metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCol
 // Collect implements prometheus.Collector.
 func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	now, open, over, late := time.Now(), map[access.Status]int{access.Pending: 0, access.Approved: 0, access.Live: 0, access.Failed: 0}, 0, 0.0
+	failing, oldest := map[string]int{"grant": 0, "revoke": 0}, 0.0
 	for _, r := range m.v.ledger.Open() {
 		open[r.Shown()]++
+		if f := r.Failure; f != nil {
+			effect := "grant"
+			if f.Revoking {
+				effect = "revoke"
+			}
+			failing[effect]++
+			oldest = max(oldest, now.Sub(f.Since).Seconds())
+		}
 		if end := r.Expires(); !end.IsZero() && now.After(end) {
 			over++
 			late = max(late, now.Sub(end).Seconds())
@@ -82,6 +93,10 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	for status, n := range open {
 		gauge(metricOpen, float64(n), string(status))
 	}
+	for effect, n := range failing {
+		gauge(metricFail, float64(n), effect)
+	}
+	gauge(metricOld, oldest)
 	gauge(metricOver, float64(over))
 	gauge(metricLate, late)
 	stats := m.v.app.Stats()

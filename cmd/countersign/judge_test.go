@@ -68,7 +68,7 @@ func (w *world) secrets() error {
 	if err != nil {
 		return err
 	}
-	for _, token := range []string{app.BotToken, app.AppToken, app.UserToken, app.SigningSecret, pagerdutyToken, incidentioAPIKey} {
+	for _, token := range []string{app.BotToken, app.AppToken, app.UserToken, app.SigningSecret, pagerdutyToken, incidentioAPIKey, routingKey} {
 		if strings.Contains(w.said(0), token) {
 			return fmt.Errorf("the bot said %s", token)
 		}

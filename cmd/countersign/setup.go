@@ -24,6 +24,8 @@ type setup struct {
 	slack                    slackTokens
 	githubToken, githubAPI   string
 	pagerduty, incidentio    vendor
+	routingKey               string // of PagerDuty's Events API, for alerts
+	pagerdutyEvents          string // address of that API; empty: PagerDuty's
 	page                     string // address of the dashboard, without a path; empty: none
 	entrance                 entrance
 	log                      *slog.Logger
@@ -80,6 +82,7 @@ func (s *setup) environment(c console) error {
 		"SLACK_BOT_TOKEN": &s.slack.bot, "SLACK_APP_TOKEN": &s.slack.app, "SLACK_USER_TOKEN": &s.slack.user,
 		"SLACK_SIGNING_SECRET": &s.slack.secret,
 		"SLACK_API_URL":        &s.slack.api, "COUNTERSIGN_SIGNING_KEY_FILE": &s.keyFile,
+		"PAGERDUTY_ROUTING_KEY": &s.routingKey, "PAGERDUTY_EVENTS_URL": &s.pagerdutyEvents,
 		"PAGERDUTY_TOKEN": &s.pagerduty.token, "PAGERDUTY_API_URL": &s.pagerduty.api,
 		"INCIDENT_IO_API_KEY": &s.incidentio.token, "INCIDENT_IO_API_URL": &s.incidentio.api,
 		"COUNTERSIGN_OIDC_ISSUER": &s.entrance.issuer, "COUNTERSIGN_OIDC_CLIENT_ID": &s.entrance.clientID,
@@ -91,7 +94,7 @@ func (s *setup) environment(c console) error {
 // tokens are all that must stand in no output.
 func (s *setup) tokens() []string {
 	return []string{
-		s.slack.bot, s.slack.app, s.slack.user, s.slack.secret, s.githubToken, s.pagerduty.token, s.incidentio.token, s.entrance.clientSecret,
+		s.slack.bot, s.slack.app, s.slack.user, s.slack.secret, s.githubToken, s.pagerduty.token, s.routingKey, s.incidentio.token, s.entrance.clientSecret,
 	}
 }
 

@@ -288,10 +288,14 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 	if err != nil {
 		return err
 	}
+	alarm, err := v.alarm()
+	if err != nil {
+		return err
+	}
 	v.bot, err = bot.New(bot.Config{
 		Ledger: v.ledger, Rules: v.rules, Providers: providers,
 		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger, AllowanceNotifier: app,
-		Directories: directories, OnCall: onCall,
+		Directories: directories, OnCall: onCall, Alarm: alarm,
 	})
 	return err
 }

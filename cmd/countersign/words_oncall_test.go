@@ -77,3 +77,19 @@ func (w *world) paged() []string {
 func pages(s *story, args []string) error {
 	return s.matches(args, s.paged)
 }
+
+// alerts looks for what the operators were woken by: the severity, whether it is
+// still open, and the summary.
+func alerts(s *story, args []string) error {
+	return s.matches(args, func() []string {
+		var out []string
+		for _, a := range s.pagerduty.Alerts() {
+			state := "resolved"
+			if a.Open {
+				state = "open"
+			}
+			out = append(out, a.Severity+" "+state+": "+a.Summary)
+		}
+		return out
+	})
+}

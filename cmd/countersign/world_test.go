@@ -155,12 +155,13 @@ func (w *world) git(dir string, args ...string) (string, error) {
 const (
 	pagerdutyToken   = "u+story-pagerduty-key"
 	incidentioAPIKey = "inc-story-incidentio-key"
+	routingKey       = "r-story-pagerduty-routing-key"
 )
 
 // vendors serves PagerDuty and incident.io. In PagerDuty the service PSVC follows
 // the escalation policy PSRE.
 func (w *world) vendors() http.Handler {
-	w.pagerduty = oncalltest.NewPagerDuty(oncalltest.PagerDutyConfig{Token: pagerdutyToken})
+	w.pagerduty = oncalltest.NewPagerDuty(oncalltest.PagerDutyConfig{Token: pagerdutyToken, RoutingKey: routingKey})
 	w.pagerduty.AddService("PSVC", "PSRE")
 	w.pagerduty.AddUser("ops@example.com")
 	for _, u := range slacksim.DefaultWorld().Users {
@@ -218,6 +219,7 @@ func (w *world) tokens() []string {
 		"SLACK_BOT_TOKEN=" + app.BotToken, "SLACK_APP_TOKEN=" + app.AppToken, "SLACK_API_URL=" + w.base + "/api/",
 		"COUNTERSIGN_SIGNING_KEY_FILE=" + w.path("signing_key"),
 		"PAGERDUTY_TOKEN=" + pagerdutyToken, "PAGERDUTY_API_URL=" + w.base + "/pagerduty",
+		"PAGERDUTY_ROUTING_KEY=" + routingKey, "PAGERDUTY_EVENTS_URL=" + w.base + "/pagerduty",
 		"INCIDENT_IO_API_KEY=" + incidentioAPIKey, "INCIDENT_IO_API_URL=" + w.base + "/incidentio",
 	}
 }

@@ -54,6 +54,9 @@ func (c *Client) header() http.Header {
 // has the time. Nothing else is tried again here: whether the effect of a lost
 // answer took place is for the operation to find out.
 func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
+	if k.header.Get("Authorization") == "Token token=" {
+		return nil, c.fault(k, errors.New("there is no token; set PAGERDUTY_TOKEN"))
+	}
 	for try := 1; ; try++ {
 		resp, body, err := c.send(ctx, k)
 		if err != nil {

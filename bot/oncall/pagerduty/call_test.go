@@ -49,6 +49,12 @@ func TestNewRefuses(t *testing.T) {
 			wantError(t, err, c.want)
 		})
 	}
+	alone := pagerduty.Config{RoutingKey: routing, Client: &http.Client{}, Now: time.Now}
+	if c, err := pagerduty.New(alone); err != nil {
+		t.Errorf("a routing key alone: %v", err)
+	} else {
+		wantError(t, c.Check(t.Context()), "there is no token")
+	}
 	for _, url := range []string{pagerduty.EU, "https://api.pagerduty.com/", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"} {
 		ok := good
 		ok.BaseURL = url

@@ -30,7 +30,7 @@ var events = map[string]string{US: "https://events.pagerduty.com", EU: "https://
 
 // Config says which account, and how to reach it.
 type Config struct {
-	Token      string           // a REST API key that may read on-calls and make incidents; required
+	Token      string           // a REST API key that may read on-calls and make incidents; unset: only alerts can be sent
 	BaseURL    string           // unset: US; plain http on loopback only
 	RoutingKey string           // of an Events API v2 integration; unset: no alerts can be sent
 	EventsURL  string           // host for alerts; unset: that of BaseURL's region
@@ -61,7 +61,7 @@ func New(c Config) (*Client, error) {
 		return nil, errors.New("pagerduty: no HTTP client")
 	case c.Now == nil:
 		return nil, errors.New("pagerduty: no clock")
-	case c.Token == "" || !graphic(c.Token):
+	case c.Token == "" && c.RoutingKey == "" || !graphic(c.Token):
 		return nil, errors.New("pagerduty: the token is empty or has characters that no token has")
 	case !graphic(c.RoutingKey):
 		return nil, errors.New("pagerduty: the routing key has characters that no key has")
