@@ -35,6 +35,9 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/bot/web/signin":        {own: []string{"bot/access"}, outside: []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}},
 	"countersign/bot":                   {own: []string{"bot/access"}, outside: []string{"github.com/oklog/ulid/v2", "github.com/robfig/cron/v3"}},
 	"countersign/bot/bottest":           {own: []string{"bot", "bot/access", "bot/ledger"}, outside: []string{"github.com/google/go-cmp"}},
+
+	"countersign/bot/provider/github/githubtest": {own: []string{"bot/bottest"}},
+
 	"countersign/cmd/countersign": {
 		own:     []string{"bot", "bot/access", "bot/checkup", "bot/forge", "bot/index", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/oncalltest", "bot/oncall/pagerduty", "bot/provider/exec", "bot/provider/github", "bot/provider/gitops", "bot/provider/postgres", "bot/provider/webhook", "bot/report", "bot/slackapp", "bot/slacksim", "bot/web", "bot/web/signin", "bot/yamledit", "config", "gitstore"},
 		outside: []string{"github.com/bradleyfalzon/ghinstallation/v2", "github.com/google/go-github/v62", "github.com/prometheus/client_golang", "golang.org/x/sys/unix"},

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"countersign/bot/access"
+	"countersign/bot/provider/github/githubtest"
 )
 
 // places are one target of each kind.
@@ -23,9 +24,9 @@ func TestSubject(t *testing.T) {
 	if got != "Alice-GH#101" || err != nil {
 		t.Errorf("Subject = %q, %v; want Alice-GH#101", got, err)
 	}
-	h.do(func() {
-		h.answer["GET /users/renamed"] = ok(h.simple(102))
-		h.answer["GET /users/empty"] = reply{status: 200}
+	h.Do(func() {
+		h.Answer["GET /users/renamed"] = githubtest.OK(h.Show(102))
+		h.Answer["GET /users/empty"] = githubtest.Reply{Status: 200}
 	})
 	for login, want := range map[string]string{
 		"nobody-gh": "renamed or deleted", "acme": "no person's account (Organization)", "../orgs/acme": "cannot be a login",
@@ -53,7 +54,7 @@ func TestBadSubjects(t *testing.T) {
 			}
 		}
 	}
-	if got := h.reset(); len(got) != 0 {
+	if got := h.Reset(); len(got) != 0 {
 		t.Errorf("requests were made: %q", got)
 	}
 }
@@ -67,7 +68,7 @@ func TestRenamed(t *testing.T) {
 			p, _ := provider(t, h)
 			o := order(at, "alice-gh#101")
 			rename := func(id int64, login string) {
-				h.do(func() { h.users[id] = &user{login, "User"}; h.members[id] = true })
+				h.Do(func() { h.Users[id] = &githubtest.User{Login: login, Kind: "User"}; h.Members[id] = true })
 			}
 			rename(101, "alice-new")
 			rename(150, "alice-gh")
@@ -100,7 +101,7 @@ func TestDeletedAccount(t *testing.T) {
 	for name, at := range places() {
 		h := newHub(t)
 		p, _ := provider(t, h)
-		h.do(func() { delete(h.users, 101) })
+		h.Do(func() { delete(h.Users, 101) })
 		o := order(at, "alice-gh#101")
 		if got, err := p.Has(within(t), at, o.Subject); got != access.Absent || err != nil {
 			t.Errorf("%s: Has = %q, %v; want absent", name, got, err)
@@ -111,7 +112,7 @@ func TestDeletedAccount(t *testing.T) {
 		if err := p.Grant(within(t), o); err == nil || !strings.Contains(err.Error(), "deleted") {
 			t.Errorf("%s: Grant answers %v", name, err)
 		}
-		if got := changes(h.reset()); len(got) != 0 {
+		if got := changes(h.Reset()); len(got) != 0 {
 			t.Errorf("%s: changes: %q", name, got)
 		}
 	}
@@ -129,17 +130,17 @@ func TestWrongAccount(t *testing.T) {
 				"Revoke": func() error { return p.Revoke(within(t), o) },
 				"Has":    func() error { _, err := p.Has(within(t), at, o.Subject); return err },
 			} {
-				h.do(func() {
-					h.answer["GET /user/101"] = reply{status: 200}
+				h.Do(func() {
+					h.Answer["GET /user/101"] = githubtest.Reply{Status: 200}
 					if who > 0 {
-						h.answer["GET /user/101"] = ok(h.simple(who))
+						h.Answer["GET /user/101"] = githubtest.OK(h.Show(who))
 					}
 				})
 				if err := do(); err == nil || !strings.Contains(err.Error(), "another account") {
 					t.Errorf("%s, %s: %s answers %v", name, answer, call, err)
 				}
 			}
-			if got := changes(h.reset()); len(got) != 0 {
+			if got := changes(h.Reset()); len(got) != 0 {
 				t.Errorf("%s, %s: changes: %q", name, answer, got)
 			}
 		}
@@ -151,13 +152,13 @@ func TestWrongAccount(t *testing.T) {
 func TestLoginChangesHands(t *testing.T) {
 	h := newHub(t)
 	p, n := provider(t, h)
-	h.do(func() {
-		a := ok(h.simple(104))
-		a.then = func() {
-			h.users[104] = &user{"zoe-new", "User"}
-			h.users[150] = &user{"zoe-out", "User"}
+	h.Do(func() {
+		a := githubtest.OK(h.Show(104))
+		a.Then = func() {
+			h.Users[104] = &githubtest.User{Login: "zoe-new", Kind: "User"}
+			h.Users[150] = &githubtest.User{Login: "zoe-out", Kind: "User"}
 		}
-		h.answer["GET /user/104"] = a
+		h.Answer["GET /user/104"] = a
 	})
 	at := repository("payments", "push")
 	err := p.Grant(within(t), order(at, "zoe-out#104"))

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"countersign/bot/provider/github"
+	"countersign/bot/provider/github/githubtest"
 )
 
 // slugs are what is discovered, in that order.
@@ -27,16 +28,18 @@ func slugs(t *testing.T, p *github.Provider) []string {
 
 func TestDiscover(t *testing.T) {
 	h := newHub(t)
-	h.perPage = 2
+	h.PerPage = 2
 	p, _ := provider(t, h)
-	h.do(func() { h.teams["acme/a-team"], h.teams["acme/zoo"], h.teams["acme/z"] = &crew{}, &crew{}, &crew{} })
+	h.Do(func() {
+		h.Teams["acme/a-team"], h.Teams["acme/zoo"], h.Teams["acme/z"] = &githubtest.Team{}, &githubtest.Team{}, &githubtest.Team{}
+	})
 	want := []string{"a-team", "payments-admins", "search", "z", "zoo"}
 	for range 2 {
 		if d := cmp.Diff(want, slugs(t, p)); d != "" {
 			t.Fatalf("teams (-want +got)\n%s", d)
 		}
 	}
-	h.do(func() { delete(h.teams, "acme/z") })
+	h.Do(func() { delete(h.Teams, "acme/z") })
 	if d := cmp.Diff([]string{"a-team", "payments-admins", "search", "zoo"}, slugs(t, p)); d != "" {
 		t.Errorf("teams after one was deleted (-want +got)\n%s", d)
 	}
@@ -49,15 +52,15 @@ func TestDiscover(t *testing.T) {
 // TestDiscoverAsksForChanges: what is known is not sent again.
 func TestDiscoverAsksForChanges(t *testing.T) {
 	h := newHub(t)
-	h.perPage = 1
+	h.PerPage = 1
 	p, _ := provider(t, h)
 	slugs(t, p)
-	h.do(func() { h.sent = map[int]int{} })
+	h.Do(func() { h.Sent = map[int]int{} })
 	if _, err := p.Discover(within(t), "ACME"); err != nil { // the same organization
 		t.Error(err)
 	}
-	h.do(func() {
-		if d := cmp.Diff(map[int]int{304: 2}, h.sent); d != "" {
+	h.Do(func() {
+		if d := cmp.Diff(map[int]int{304: 2}, h.Sent); d != "" {
 			t.Errorf("answers (-want +got)\n%s", d)
 		}
 	})
@@ -68,15 +71,15 @@ func TestDiscoverAsksForChanges(t *testing.T) {
 func TestDiscoverFullPage(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
-	h.do(func() {
+	h.Do(func() {
 		for i := range 98 {
-			h.teams[fmt.Sprintf("acme/a%03d", i)] = &crew{}
+			h.Teams[fmt.Sprintf("acme/a%03d", i)] = &githubtest.Team{}
 		}
 	})
 	if got := len(slugs(t, p)); got != 100 {
 		t.Fatalf("%d teams", got)
 	}
-	h.do(func() { h.teams["acme/zoo"] = &crew{} })
+	h.Do(func() { h.Teams["acme/zoo"] = &githubtest.Team{} })
 	if got := len(slugs(t, p)); got != 101 {
 		t.Errorf("%d teams after one was added, want 101", got)
 	}
@@ -87,15 +90,15 @@ func TestNoHalfDiscovery(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
 	slugs(t, p)
-	for name, a := range map[string]reply{
-		"not found": notFound(), "null": {status: 200, body: "null"}, "server": refuse(502, "no"), "modified?": {status: 304},
-		"again": {status: 200, body: "[]", header: map[string]string{"Link": `<https://api.github.com/x?page=1>; rel="next"`}},
+	for name, a := range map[string]githubtest.Reply{
+		"not found": githubtest.NotFound(), "null": {Status: 200, Body: "null"}, "server": githubtest.Refuse(502, "no"), "modified?": {Status: 304},
+		"again": {Status: 200, Body: "[]", Header: map[string]string{"Link": `<https://api.github.com/x?page=1>; rel="next"`}},
 	} {
 		q := p
 		if name == "modified?" {
 			q, _ = provider(t, h) // knows nothing yet
 		}
-		h.do(func() { h.answer["GET /orgs/acme/teams"] = a })
+		h.Do(func() { h.Answer["GET /orgs/acme/teams"] = a })
 		if found, err := q.Discover(within(t), "acme"); err == nil || found != nil {
 			t.Errorf("%s: Discover = %v, %v; want an error and no teams", name, found, err)
 		}
@@ -103,20 +106,20 @@ func TestNoHalfDiscovery(t *testing.T) {
 	if d := cmp.Diff([]string{"payments-admins", "search"}, slugs(t, p)); d != "" {
 		t.Errorf("teams (-want +got)\n%s", d)
 	}
-	h.reset()
+	h.Reset()
 	for _, org := range []string{"", "a/b", "..", "a?b"} {
 		if found, err := p.Discover(within(t), org); err == nil || !strings.Contains(err.Error(), "cannot be the login") {
 			t.Errorf("%q: Discover = %v, %v", org, found, err)
 		}
 	}
-	if got := h.reset(); len(got) != 0 {
+	if got := h.Reset(); len(got) != 0 {
 		t.Errorf("requests: %q", got)
 	}
 }
 
 func TestDiscoverAtOnce(t *testing.T) {
 	h := newHub(t)
-	h.perPage = 1
+	h.PerPage = 1
 	p, _ := provider(t, h)
 	var wg sync.WaitGroup
 	for range 8 {

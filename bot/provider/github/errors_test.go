@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"countersign/bot/provider/github"
+	"countersign/bot/provider/github/githubtest"
 )
 
 // TestLimits: a limit says until when, at once, and nobody waits.
@@ -42,13 +43,13 @@ func TestLimits(t *testing.T) {
 		for _, path := range []string{"GET /user/101", "GET /repos/acme/payments/invitations", "GET /repos/acme/payments/collaborators", "PUT /repos/acme/payments/collaborators/alice-gh"} {
 			h := newHub(t)
 			n := &notes{}
-			p, err := github.New(github.Config{Client: h.client(), BaseURL: h.url + "/api/v3/", Now: func() time.Time { return now }, Note: n.add})
+			p, err := github.New(github.Config{Client: h.client(), BaseURL: h.URL + "/api/v3/", Now: func() time.Time { return now }, Note: n.add})
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := refuse(tt.status, tt.message)
-			a.header = tt.header
-			h.do(func() { h.answer[path] = a })
+			a := githubtest.Refuse(tt.status, tt.message)
+			a.Header = tt.header
+			h.Do(func() { h.Answer[path] = a })
 			o := order(repository("payments", "push"), "alice-gh#101")
 			began := time.Now()
 			err = p.Grant(within(t), o)
@@ -71,9 +72,9 @@ func TestLimits(t *testing.T) {
 func TestLimitIsKept(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
-	a := refuse(403, "API rate limit exceeded")
-	a.header = map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10)}
-	h.do(func() { h.answer["GET /user/101"] = a })
+	a := githubtest.Refuse(403, "API rate limit exceeded")
+	a.Header = map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10)}
+	h.Do(func() { h.Answer["GET /user/101"] = a })
 	o := order(team("search", "member"), "alice-gh#101")
 	for range 3 {
 		var limit *github.LimitError
@@ -81,7 +82,7 @@ func TestLimitIsKept(t *testing.T) {
 			t.Errorf("Revoke answers %v", err)
 		}
 	}
-	if d := cmp.Diff([]string{"GET /user/101"}, h.reset()); d != "" {
+	if d := cmp.Diff([]string{"GET /user/101"}, h.Reset()); d != "" {
 		t.Errorf("requests (-want +got)\n%s", d)
 	}
 }
@@ -112,13 +113,13 @@ func TestAdvice(t *testing.T) {
 		for _, tt := range tests {
 			h := newHub(t)
 			p, _ := provider(t, h)
-			a := refuse(tt.status, tt.message)
+			a := githubtest.Refuse(tt.status, tt.message)
 			if tt.detail != "" {
 				data, _ := json.Marshal(map[string]any{"message": tt.message, "errors": []any{map[string]string{"code": "custom", "resource": "x", "message": tt.detail}}})
-				a.body = string(data)
+				a.Body = string(data)
 			}
 			path := map[string]string{"team": "PUT /orgs/acme/teams/payments-admins/memberships/alice-gh", "repository": "PUT /repos/acme/payments/collaborators/alice-gh"}[name]
-			h.do(func() { h.answer[path] = a })
+			h.Do(func() { h.Answer[path] = a })
 			err := p.Grant(within(t), order(at, "alice-gh#101"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.message) {
 				t.Errorf("%s, %d %s: Grant answers %v; want %q", name, tt.status, tt.message, err, tt.want)
@@ -133,7 +134,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 	p, _ := provider(t, h)
 	o := order(team("search", "member"), "alice-gh#101")
 	for _, said := range []string{"first\nsecond\x1b[31m\u202e", strings.Repeat("ü", 5000), "\xff\xfe"} {
-		h.do(func() { h.answer["GET /user/101"] = refuse(500, said) })
+		h.Do(func() { h.Answer["GET /user/101"] = githubtest.Refuse(500, said) })
 		err := p.Grant(within(t), o)
 		if err == nil || len([]rune(err.Error())) > 500 || strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%.20q: %q", said, err)
@@ -143,7 +144,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Grant(within(t), o); err == nil || !strings.Contains(err.Error(), "GitHub cannot be reached") || strings.Contains(err.Error(), token) {
+	if err := q.Grant(within(t), o); err == nil || !strings.Contains(err.Error(), "GitHub cannot be reached") || strings.Contains(err.Error(), githubtest.Token) {
 		t.Errorf("unreachable: %v", err)
 	}
 }

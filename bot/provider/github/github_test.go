@@ -15,6 +15,7 @@ import (
 	"countersign/bot/access"
 	"countersign/bot/bottest"
 	"countersign/bot/provider/github"
+	"countersign/bot/provider/github/githubtest"
 )
 
 var _ bot.Provider = (*github.Provider)(nil)
@@ -50,7 +51,7 @@ func (n *notes) take() []github.Note {
 func provider(t *testing.T, h *hub) (*github.Provider, *notes) {
 	t.Helper()
 	n := &notes{}
-	p, err := github.New(github.Config{Client: h.client(), BaseURL: h.url + "/api/v3", Now: time.Now, Note: n.add})
+	p, err := github.New(github.Config{Client: h.client(), BaseURL: h.URL + "/api/v3", Now: time.Now, Note: n.add})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,26 +70,29 @@ func idOf(t *testing.T, subject string) int64 {
 }
 
 // holders are those who have a place in a target, but for Erin, who always has.
-func (h *hub) holders(at access.Target) []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (h *hub) holders(at access.Target) (out []string) {
+	h.Do(func() { out = h.within(at) })
+	return out
+}
+
+func (h *hub) within(at access.Target) []string {
 	var ids []int64
 	if name, ok := at.With["repo"].(string); ok {
-		for id := range h.repos[name].direct {
+		for id := range h.Repos[name].Direct {
 			ids = append(ids, id)
 		}
-		for _, i := range h.repos[name].invites {
-			ids = append(ids, i.who)
+		for _, i := range h.Repos[name].Invites {
+			ids = append(ids, i.Who)
 		}
 	} else {
-		for id := range h.teams["acme/"+at.With["team"].(string)].members {
+		for id := range h.Teams["acme/"+at.With["team"].(string)].Members {
 			ids = append(ids, id)
 		}
 	}
 	var out []string
 	for _, id := range ids {
 		if id != 103 {
-			out = append(out, fmt.Sprintf("%s#%d", h.users[id].login, id))
+			out = append(out, fmt.Sprintf("%s#%d", h.Users[id].Login, id))
 		}
 	}
 	slices.Sort(out)
@@ -97,25 +101,25 @@ func (h *hub) holders(at access.Target) []string {
 
 func (h *hub) give(t *testing.T, at access.Target, subject string) {
 	id := idOf(t, subject)
-	h.do(func() {
+	h.Do(func() {
 		if name, ok := at.With["repo"].(string); ok {
-			h.repos[name].direct[id] = roleOf(at.With["permission"].(string))
+			h.Repos[name].Direct[id] = githubtest.RoleOf(at.With["permission"].(string))
 			return
 		}
-		h.teams["acme/"+at.With["team"].(string)].members[id] = at.With["role"].(string)
+		h.Teams["acme/"+at.With["team"].(string)].Members[id] = at.With["role"].(string)
 	})
 }
 
 func (h *hub) take(t *testing.T, at access.Target, subject string) {
 	id := idOf(t, subject)
-	h.do(func() {
+	h.Do(func() {
 		if name, ok := at.With["repo"].(string); ok {
-			r := h.repos[name]
-			delete(r.direct, id)
-			r.invites = slices.DeleteFunc(r.invites, func(i invite) bool { return i.who == id })
+			r := h.Repos[name]
+			delete(r.Direct, id)
+			r.Invites = slices.DeleteFunc(r.Invites, func(i githubtest.Invite) bool { return i.Who == id })
 			return
 		}
-		delete(h.teams["acme/"+at.With["team"].(string)].members, id)
+		delete(h.Teams["acme/"+at.With["team"].(string)].Members, id)
 	})
 }
 
@@ -132,7 +136,7 @@ func TestContract(t *testing.T) {
 			t.Run(name+" "+who, func(t *testing.T) {
 				bottest.TestProvider(t, func(t *testing.T) bottest.Fixture {
 					h := newHub(t)
-					h.perPage = 1
+					h.PerPage = 1
 					p, _ := provider(t, h)
 					return bottest.Fixture{
 						Provider: p, Target: at[0], Other: at[1],
@@ -153,12 +157,12 @@ func TestContract(t *testing.T) {
 // change that could hang, so that hanging is of whatever is asked first;
 // TestLostAnswers has the changes that hang.
 func (h *hub) inject(_ *testing.T, f bottest.Fault) {
-	h.do(func() {
+	h.Do(func() {
 		if f == bottest.Hangs || f == bottest.HangsAfter {
-			h.deaf = true
+			h.Deaf = true
 			return
 		}
-		h.fault = f
+		h.Fault = f
 	})
 }
 

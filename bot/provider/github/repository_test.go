@@ -11,6 +11,7 @@ import (
 
 	"countersign/bot/access"
 	"countersign/bot/provider/github"
+	"countersign/bot/provider/github/githubtest"
 )
 
 // TestCollaboratorBefore: a direct permission or an invitation that was there
@@ -40,18 +41,18 @@ func TestCollaboratorBefore(t *testing.T) {
 	}
 	for _, tt := range tests {
 		h := newHub(t)
-		h.perPage = 1
+		h.PerPage = 1
 		p, _ := provider(t, h)
-		h.do(func() {
-			r := h.repos["acme/payments"]
+		h.Do(func() {
+			r := h.Repos["acme/payments"]
 			if tt.direct != "" {
-				r.direct[101] = tt.direct
+				r.Direct[101] = tt.direct
 			}
 			if tt.through != "" {
-				r.through[101] = tt.through
+				r.Through[101] = tt.through
 			}
 			if tt.invited != "" {
-				r.invites = []invite{{id: 1, who: 102, role: "admin"}, {id: 2, who: 101, role: tt.invited}}
+				r.Invites = []githubtest.Invite{{ID: 1, Who: 102, Role: "admin"}, {ID: 2, Who: 101, Role: tt.invited}}
 			}
 		})
 		o := order(repository("payments", tt.asked), "alice-gh#101")
@@ -62,7 +63,7 @@ func TestCollaboratorBefore(t *testing.T) {
 		if (err == nil) != (tt.grant == "") || err != nil && !strings.Contains(err.Error(), tt.grant) {
 			t.Errorf("%+v: Grant answers %v", tt, err)
 		}
-		if got := changes(h.reset()); len(got) != 0 {
+		if got := changes(h.Reset()); len(got) != 0 {
 			t.Errorf("%+v: changes: %q", tt, got)
 		}
 	}
@@ -72,7 +73,7 @@ func TestCollaboratorBefore(t *testing.T) {
 func TestThroughTeams(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
-	h.do(func() { h.repos["acme/payments"].through[101] = "admin" })
+	h.Do(func() { h.Repos["acme/payments"].Through[101] = "admin" })
 	o := order(repository("payments", "push"), "alice-gh#101")
 	if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Absent || err != nil {
 		t.Errorf("Has = %q, %v; want absent", got, err)
@@ -80,8 +81,8 @@ func TestThroughTeams(t *testing.T) {
 	if err := p.Grant(within(t), o); err != nil {
 		t.Fatal(err)
 	}
-	h.do(func() {
-		if got := h.repos["acme/payments"].direct[101]; got != "write" {
+	h.Do(func() {
+		if got := h.Repos["acme/payments"].Direct[101]; got != "write" {
 			t.Errorf("given: %q", got)
 		}
 	})
@@ -119,14 +120,14 @@ func TestCollaboratorInvitation(t *testing.T) {
 			t.Errorf("notes (-want +got)\n%s", d)
 		}
 	}
-	if d := cmp.Diff([]string{"PUT /repos/acme/payments/collaborators/zoe-out"}, changes(h.reset())); d != "" {
+	if d := cmp.Diff([]string{"PUT /repos/acme/payments/collaborators/zoe-out"}, changes(h.Reset())); d != "" {
 		t.Errorf("changes (-want +got)\n%s", d)
 	}
 	accept := func() {
-		r := h.repos["acme/payments"]
-		r.direct[104], r.invites = r.invites[0].role, nil
+		r := h.Repos["acme/payments"]
+		r.Direct[104], r.Invites = r.Invites[0].Role, nil
 	}
-	h.do(accept)
+	h.Do(accept)
 	if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Present || err != nil {
 		t.Errorf("Has after the acceptance = %q, %v", got, err)
 	}
@@ -144,10 +145,10 @@ func TestCollaboratorInvitation(t *testing.T) {
 	if err := p.Grant(within(t), o); err != nil {
 		t.Fatal(err)
 	}
-	h.do(func() {
-		a := ok([]any{h.invitation(h.repos["acme/payments"].invites[0], "acme/payments")})
-		a.then = accept
-		h.answer["GET /repos/acme/payments/invitations"] = a
+	h.Do(func() {
+		a := githubtest.OK([]any{h.Invitation(h.Repos["acme/payments"].Invites[0], "acme/payments")})
+		a.Then = accept
+		h.Answer["GET /repos/acme/payments/invitations"] = a
 	})
 	if err := p.Revoke(within(t), o); err != nil {
 		t.Fatal(err)
@@ -161,8 +162,8 @@ func TestCollaboratorInvitation(t *testing.T) {
 func TestLapsedInvitation(t *testing.T) {
 	h := newHub(t)
 	p, n := provider(t, h)
-	h.do(func() {
-		h.repos["acme/payments"].invites = []invite{{id: 8, who: 102, role: "write", expired: true}, {id: 9, who: 104, role: "admin", expired: true}}
+	h.Do(func() {
+		h.Repos["acme/payments"].Invites = []githubtest.Invite{{ID: 8, Who: 102, Role: "write", Expired: true}, {ID: 9, Who: 104, Role: "admin", Expired: true}}
 	})
 	o := order(repository("payments", "push"), "zoe-out#104")
 	if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Absent || err != nil {
@@ -172,7 +173,7 @@ func TestLapsedInvitation(t *testing.T) {
 		t.Errorf("Grant: %v, or not one note", err)
 	}
 	want := []string{"DELETE /repos/acme/payments/invitations/9", "PUT /repos/acme/payments/collaborators/zoe-out"}
-	if d := cmp.Diff(want, changes(h.reset())); d != "" {
+	if d := cmp.Diff(want, changes(h.Reset())); d != "" {
 		t.Errorf("changes (-want +got)\n%s", d)
 	}
 }
@@ -182,7 +183,7 @@ func TestRepositoryNotFound(t *testing.T) {
 	for install, gone := range map[string]bool{"": false, "selected": false, "all": true} {
 		h := newHub(t)
 		p, _ := provider(t, h)
-		h.do(func() { delete(h.repos, "acme/payments"); h.install = install })
+		h.Do(func() { delete(h.Repos, "acme/payments"); h.Install = install })
 		has, grant, revoke := outcome(t, p, order(repository("payments", "push"), "alice-gh#101"))
 		if gone {
 			if has != "absent" || !strings.Contains(grant, "there is no such repository") || revoke != "ok" {
@@ -204,10 +205,10 @@ func TestHalfLists(t *testing.T) {
 	link := func(page string) map[string]string {
 		return map[string]string{"Link": `<https://api.github.com/x?page=` + page + `>; rel="next"`}
 	}
-	for name, a := range map[string]reply{
-		"null": {status: 200, body: "null"}, "empty": {status: 200}, "no list": {status: 200, body: "{}"}, "cut": {status: 200, body: `[{"id":1}`},
-		"same page": {status: 200, body: "[]", header: link("1")}, "page back": {status: 200, body: "[]", header: link("-3")}, "far page": {status: 200, body: "[]", header: link("77")},
-		"server": {status: 502, body: "<html>"}, "accepted": {status: 202, body: "{}"},
+	for name, a := range map[string]githubtest.Reply{
+		"null": {Status: 200, Body: "null"}, "empty": {Status: 200}, "no list": {Status: 200, Body: "{}"}, "cut": {Status: 200, Body: `[{"id":1}`},
+		"same page": {Status: 200, Body: "[]", Header: link("1")}, "page back": {Status: 200, Body: "[]", Header: link("-3")}, "far page": {Status: 200, Body: "[]", Header: link("77")},
+		"server": {Status: 502, Body: "<html>"}, "accepted": {Status: 202, Body: "{}"},
 	} {
 		for _, path := range []string{invitations, collaborators} {
 			h := newHub(t)
@@ -219,12 +220,12 @@ func TestHalfLists(t *testing.T) {
 				"Grant":  func() error { return p.Grant(within(t), o) },
 				"Revoke": func() error { return p.Revoke(within(t), o) },
 			} {
-				h.do(func() { h.answer[path] = a })
+				h.Do(func() { h.Answer[path] = a })
 				if err := do(); err == nil {
 					t.Errorf("%s of %s: %s answers nil", name, path, call)
 				}
 			}
-			if got := changes(h.reset()); len(got) != 0 {
+			if got := changes(h.Reset()); len(got) != 0 {
 				t.Errorf("%s of %s: changes: %q", name, path, got)
 			}
 		}
@@ -235,16 +236,16 @@ func TestHalfLists(t *testing.T) {
 // them is on neither page.
 func TestListMovesUp(t *testing.T) {
 	h := newHub(t)
-	h.perPage = 1
+	h.PerPage = 1
 	p, _ := provider(t, h)
 	o := order(repository("payments", "push"), "zoe-out#104")
-	h.do(func() {
-		r := h.repos["acme/payments"]
-		r.invites = []invite{{id: 1, who: 105, role: "write"}, {id: 2, who: 104, role: "write"}, {id: 3, who: 102, role: "read"}}
-		a := ok([]any{h.invitation(r.invites[0], "acme/payments")})
-		a.header = map[string]string{"Link": fmt.Sprintf(`<%s/x?page=2>; rel="next"`, h.url)}
-		a.then = func() { r.invites = r.invites[1:] }
-		h.answer["GET /repos/acme/payments/invitations"] = a
+	h.Do(func() {
+		r := h.Repos["acme/payments"]
+		r.Invites = []githubtest.Invite{{ID: 1, Who: 105, Role: "write"}, {ID: 2, Who: 104, Role: "write"}, {ID: 3, Who: 102, Role: "read"}}
+		a := githubtest.OK([]any{h.Invitation(r.Invites[0], "acme/payments")})
+		a.Header = map[string]string{"Link": fmt.Sprintf(`<%s/x?page=2>; rel="next"`, h.URL)}
+		a.Then = func() { r.Invites = r.Invites[1:] }
+		h.Answer["GET /repos/acme/payments/invitations"] = a
 	})
 	if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Present || err != nil {
 		t.Errorf("Has = %q, %v; want present", got, err)
@@ -255,15 +256,15 @@ func TestListMovesUp(t *testing.T) {
 func TestRenamedRepository(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
-	h.do(func() { h.repos["acme/paid"] = h.repos["acme/payments"]; delete(h.repos, "acme/payments") })
+	h.Do(func() { h.Repos["acme/paid"] = h.Repos["acme/payments"]; delete(h.Repos, "acme/payments") })
 	moved := func(status int, method, path string) {
-		h.answer[method+" /repos/acme/payments/"+path] = reply{status: status, body: `{"message":"Moved Permanently"}`, header: map[string]string{"Location": h.url + "/api/v3/repos/acme/paid/" + path}}
+		h.Answer[method+" /repos/acme/payments/"+path] = githubtest.Reply{Status: status, Body: `{"message":"Moved Permanently"}`, Header: map[string]string{"Location": h.URL + "/api/v3/repos/acme/paid/" + path}}
 	}
 	o := order(repository("payments", "push"), "zoe-out#104")
-	h.do(func() {
+	h.Do(func() {
 		moved(307, "PUT", "collaborators/zoe-out")
-		h.answer["GET /repos/acme/payments/invitations"] = ok([]any{})
-		h.answer["GET /repos/acme/payments/collaborators"] = ok([]any{})
+		h.Answer["GET /repos/acme/payments/invitations"] = githubtest.OK([]any{})
+		h.Answer["GET /repos/acme/payments/collaborators"] = githubtest.OK([]any{})
 	})
 	if err := p.Grant(within(t), o); err != nil {
 		t.Fatal(err)
@@ -272,11 +273,11 @@ func TestRenamedRepository(t *testing.T) {
 		t.Errorf("holders (-want +got)\n%s", d)
 	}
 	// A change that would become a look is not taken for done.
-	h.do(func() {
-		delete(h.repos["acme/paid"].direct, 101)
+	h.Do(func() {
+		delete(h.Repos["acme/paid"].Direct, 101)
 		moved(301, "PUT", "collaborators/alice-gh")
-		h.answer["GET /repos/acme/payments/invitations"] = ok([]any{})
-		h.answer["GET /repos/acme/payments/collaborators"] = ok([]any{})
+		h.Answer["GET /repos/acme/payments/invitations"] = githubtest.OK([]any{})
+		h.Answer["GET /repos/acme/payments/collaborators"] = githubtest.OK([]any{})
 	})
 	if err := p.Grant(within(t), order(o.Target, "alice-gh#101")); err == nil || !strings.Contains(err.Error(), "renamed or moved") {
 		t.Errorf("Grant answers %v", err)
@@ -292,8 +293,8 @@ func TestNoTokenElsewhere(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
 	for _, status := range []int{301, 302, 307, 308} {
-		h.do(func() {
-			h.answer["GET /user/101"] = reply{status: status, header: map[string]string{"Location": elsewhere.URL + "/user/101"}}
+		h.Do(func() {
+			h.Answer["GET /user/101"] = githubtest.Reply{Status: status, Header: map[string]string{"Location": elsewhere.URL + "/user/101"}}
 		})
 		if _, err := p.Has(within(t), repository("payments", "push"), "alice-gh#101"); err == nil || !strings.Contains(err.Error(), "renamed or moved") {
 			t.Errorf("%d: Has answers %v", status, err)

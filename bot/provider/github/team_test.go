@@ -11,6 +11,7 @@ import (
 	"countersign/bot/access"
 	"countersign/bot/bottest"
 	"countersign/bot/provider/github"
+	"countersign/bot/provider/github/githubtest"
 )
 
 // outcome is what the three calls say, in that order: an error's text, or what
@@ -47,7 +48,7 @@ func TestTeamBefore(t *testing.T) {
 	for _, tt := range tests {
 		h := newHub(t)
 		p, _ := provider(t, h)
-		h.do(func() { h.teams["acme/search"].members[101] = tt.before })
+		h.Do(func() { h.Teams["acme/search"].Members[101] = tt.before })
 		o := order(team("search", tt.asked), "alice-gh#101")
 		if got, err := p.Has(within(t), o.Target, o.Subject); got != access.Present || err != nil {
 			t.Errorf("%s for %s: Has = %q, %v; want present", tt.before, tt.asked, got, err)
@@ -56,7 +57,7 @@ func TestTeamBefore(t *testing.T) {
 		if (err == nil) != (tt.grant == "") || err != nil && !strings.Contains(err.Error(), tt.grant) {
 			t.Errorf("%s for %s: Grant answers %v, want %q", tt.before, tt.asked, err, tt.grant)
 		}
-		if got := changes(h.reset()); len(got) != 0 {
+		if got := changes(h.Reset()); len(got) != 0 {
 			t.Errorf("%s for %s: changes: %q", tt.before, tt.asked, got)
 		}
 	}
@@ -79,10 +80,10 @@ func TestTeamInvitation(t *testing.T) {
 			t.Errorf("notes (-want +got)\n%s", d)
 		}
 	}
-	if d := cmp.Diff([]string{"PUT /orgs/acme/teams/search/memberships/zoe-out"}, changes(h.reset())); d != "" {
+	if d := cmp.Diff([]string{"PUT /orgs/acme/teams/search/memberships/zoe-out"}, changes(h.Reset())); d != "" {
 		t.Errorf("changes (-want +got)\n%s", d)
 	}
-	h.do(func() { h.teams["acme/search"].members[104] = "member" }) // accepts
+	h.Do(func() { h.Teams["acme/search"].Members[104] = "member" }) // accepts
 	if err := p.Grant(within(t), o); err != nil || len(n.take()) != 0 {
 		t.Errorf("Grant after the acceptance: %v, or notes", err)
 	}
@@ -111,7 +112,7 @@ func TestOwnerInTeam(t *testing.T) {
 func TestSyncedTeam(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
-	h.do(func() { h.teams["acme/search"].synced, h.teams["acme/search"].members[102] = true, "member" })
+	h.Do(func() { h.Teams["acme/search"].Synced, h.Teams["acme/search"].Members[102] = true, "member" })
 	if err := p.Grant(within(t), order(team("search", "member"), "alice-gh#101")); err == nil || !strings.Contains(err.Error(), "kept by an identity provider") {
 		t.Errorf("Grant answers %v", err)
 	}
@@ -124,31 +125,31 @@ func TestSyncedTeam(t *testing.T) {
 func TestChildTeam(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
-	h.do(func() { h.teams["acme/search"].below[101] = true })
+	h.Do(func() { h.Teams["acme/search"].Below[101] = true })
 	has, grant, revoke := outcome(t, p, order(team("search", "member"), "alice-gh#101"))
 	if has != "present" || grant != "ok" || !strings.Contains(revoke, "child team") {
 		t.Errorf("Has %s, Grant %s, Revoke %s", has, grant, revoke)
 	}
 }
 
-// TestTeamNotFound: "not found" is gone only for a token that sees the rest.
+// TestTeamNotFound: "not found" is gone only for a githubtest.Token that sees the rest.
 func TestTeamNotFound(t *testing.T) {
 	h := newHub(t)
 	p, _ := provider(t, h)
 	o := order(team("search", "member"), "alice-gh#101")
-	h.do(func() { h.teams["acme/search"].members[101] = "member"; h.blind = true })
+	h.Do(func() { h.Teams["acme/search"].Members[101] = "member"; h.Blind = true })
 	has, grant, revoke := outcome(t, p, o)
 	for call, got := range map[string]string{"Has": has, "Grant": grant, "Revoke": revoke} {
 		if !strings.Contains(got, "the token does not see it") {
 			t.Errorf("blind: %s answers %s", call, got)
 		}
 	}
-	h.do(func() { h.blind = false; delete(h.teams, "acme/search") })
+	h.Do(func() { h.Blind = false; delete(h.Teams, "acme/search") })
 	has, grant, revoke = outcome(t, p, o)
 	if has != "absent" || !strings.Contains(grant, "there is no such team") || revoke != "ok" {
 		t.Errorf("gone: Has %s, Grant %s, Revoke %s", has, grant, revoke)
 	}
-	if got := changes(h.reset()); len(got) != 0 {
+	if got := changes(h.Reset()); len(got) != 0 {
 		t.Errorf("changes: %q", got)
 	}
 }
@@ -160,7 +161,9 @@ func TestOddMemberships(t *testing.T) {
 		h := newHub(t)
 		p, _ := provider(t, h)
 		o := order(team("search", "member"), "alice-gh#101")
-		odd := func(method string) { h.do(func() { h.answer[method+path] = reply{status: 200, body: body} }) }
+		odd := func(method string) {
+			h.Do(func() { h.Answer[method+path] = githubtest.Reply{Status: 200, Body: body} })
+		}
 		odd("GET")
 		if got, err := p.Has(within(t), o.Target, o.Subject); err == nil || got != access.Unknown {
 			t.Errorf("%s: Has = %q, %v; want an error", body, got, err)
@@ -176,7 +179,7 @@ func TestOddMemberships(t *testing.T) {
 	}
 	h := newHub(t)
 	p, _ := provider(t, h)
-	h.do(func() { h.answer["PUT"+path] = ok(map[string]string{"state": "active", "role": "member"}) })
+	h.Do(func() { h.Answer["PUT"+path] = githubtest.OK(map[string]string{"state": "active", "role": "member"}) })
 	if err := p.Grant(within(t), order(team("search", "maintainer"), "alice-gh#101")); err == nil || !strings.Contains(err.Error(), "not maintainer") {
 		t.Errorf("Grant of maintainer that gave member answers %v", err)
 	}
@@ -191,18 +194,18 @@ func TestLostAnswers(t *testing.T) {
 			o := order(at, login)
 			for i, do := range []func(context.Context, access.Order) error{p.Grant, p.Revoke} {
 				call := []string{"Grant", "Revoke"}[i]
-				h.do(func() { h.fault = bottest.HangsAfter })
+				h.Do(func() { h.Fault = bottest.HangsAfter })
 				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 				err := do(ctx, o)
 				cancel()
 				if err == nil || ctx.Err() == nil || !strings.Contains(err.Error(), "deadline") {
 					t.Errorf("%s, %s: %s answers %v", name, login, call, err)
 				}
-				h.reset()
+				h.Reset()
 				if err := do(within(t), o); err != nil {
 					t.Errorf("%s, %s: %s, asked again: %v", name, login, call, err)
 				}
-				if got := changes(h.reset()); len(got) != 0 {
+				if got := changes(h.Reset()); len(got) != 0 {
 					t.Errorf("%s, %s: %s, asked again, changes %q", name, login, call, got)
 				}
 			}
@@ -222,25 +225,25 @@ func TestGoneMeanwhile(t *testing.T) {
 		h.give(t, at, "alice-gh#101")
 		if strings.HasSuffix(path, "/9") {
 			h.take(t, at, "alice-gh#101")
-			h.do(func() { h.repos["acme/search.go"].invites = []invite{{id: 9, who: 101, role: "read"}} })
+			h.Do(func() { h.Repos["acme/search.go"].Invites = []githubtest.Invite{{ID: 9, Who: 101, Role: "read"}} })
 		}
-		a := notFound()
-		a.then = func() {
-			delete(h.teams["acme/search"].members, 101)
-			delete(h.repos["acme/search.go"].direct, 101)
-			h.repos["acme/search.go"].invites = nil
+		a := githubtest.NotFound()
+		a.Then = func() {
+			delete(h.Teams["acme/search"].Members, 101)
+			delete(h.Repos["acme/search.go"].Direct, 101)
+			h.Repos["acme/search.go"].Invites = nil
 		}
-		h.do(func() { h.answer[path] = a })
+		h.Do(func() { h.Answer[path] = a })
 		if err := p.Revoke(within(t), order(at, "alice-gh#101")); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
-		if d := cmp.Diff([]string{path}, changes(h.reset())); d != "" {
+		if d := cmp.Diff([]string{path}, changes(h.Reset())); d != "" {
 			t.Errorf("changes (-want +got)\n%s", d)
 		}
 		// Nothing was changed by "not found" alone.
 		h.give(t, at, "alice-gh#101")
-		a = notFound()
-		h.do(func() { h.answer[strings.Replace(path, "invitations/9", "collaborators/alice-gh", 1)] = a })
+		a = githubtest.NotFound()
+		h.Do(func() { h.Answer[strings.Replace(path, "invitations/9", "collaborators/alice-gh", 1)] = a })
 		if err := p.Revoke(within(t), order(at, "alice-gh#101")); err == nil || !strings.Contains(err.Error(), "still there") {
 			t.Errorf("%s: not found, and still there: Revoke answers %v", path, err)
 		}
