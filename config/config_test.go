@@ -213,7 +213,8 @@ func TestWith(t *testing.T) {
 		{`provider: webhook, with: {url: "http://[::1]:80/", secret_env: HOOK, allow_private: true}`,
 			map[string]any{"url": "http://[::1]:80/", "secret_env": "HOOK", "allow_private": true}},
 		{`provider: exec, with: {command: [bin/grant, --fast, ""]}`, map[string]any{"command": []any{"bin/grant", "--fast", ""}}},
-		{`provider: postgres, with: {dsn_env: PG_DSN, role: "Read Only"}`, map[string]any{"dsn_env": "PG_DSN", "role": "Read Only"}},
+		{`provider: postgres, with: {dsn_env: PG_DSN, role: "Read Only"}`, map[string]any{"dsn_env": "PG_DSN", "role": "Read Only", "terminate": false}},
+		{`provider: postgres, with: {dsn_env: PG_DSN, role: r, terminate: true}`, map[string]any{"dsn_env": "PG_DSN", "role": "r", "terminate": true}},
 	}
 	for _, tt := range tests {
 		f := mustRead(t, "version: 1\nslack: {channel: C0123}\nresources:\n- {id: x, "+tt.text+"}\n")

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -463,5 +464,26 @@ func TestMany(t *testing.T) {
 	_, _, err = config.Read("c.yaml", []byte(strings.Repeat("#", config.MaxSize+1)))
 	if got, want := err.Error(), "c.yaml:1:1: the file is larger than 1048576 bytes; remove what is not needed"; got != want {
 		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+// TestOwnCredentials: no resource may name a variable of the bot's own, however
+// it is written: the bot would send what stands in it to an address of the same
+// pull request's choice.
+func TestOwnCredentials(t *testing.T) {
+	const file = "version: 1\nslack: {channel: C0123}\nreviewers: [bob@example.com]\nresources:\n- {id: a, provider: %s}\n"
+	for _, name := range []string{
+		"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN_FILE", "slack_bot_token", "Slack_Bot_Token", "SLACK_", "GITHUB_TOKEN", "GITHUB_APP_PRIVATE_KEY",
+		"GITHUB_APP_PRIVATE_KEY_FILE", "github_token", "PAGERDUTY_TOKEN", "PAGERDUTY_TOKEN_FILE", "INCIDENT_IO_API_KEY", "INCIDENT_IO_API_KEY_FILE",
+		"COUNTERSIGN_GIT_TOKEN", "COUNTERSIGN_SSH_KEY_FILE", "COUNTERSIGN_OIDC_CLIENT_SECRET", "countersign_git_token", "X=Y", "A B", "\u017fLACK_BOT_TOKEN", "",
+	} {
+		for provider, key := range map[string]string{
+			"webhook, with: {url: 'https://x.example/', secret_env: %q}": "resources[0].with.secret_env", "postgres, with: {role: r, dsn_env: %q}": "resources[0].with.dsn_env",
+		} {
+			_, _, err := config.Read("c.yaml", fmt.Appendf(nil, file, fmt.Sprintf(provider, name)))
+			if err == nil || !strings.Contains(err.Error(), "c.yaml:5:") || !strings.Contains(err.Error(), key) {
+				t.Errorf("%s of %q: %v", key, name, err)
+			}
+		}
 	}
 }

@@ -149,8 +149,8 @@ func (o object) exec() map[string]any {
 }
 
 func (o object) postgres() map[string]any {
-	o = o.object("dsn_env", "role")
-	m := map[string]any{}
+	o = o.object("dsn_env", "role", "terminate")
+	m := map[string]any{"terminate": o.flag("terminate", false)}
 	o.put(m, "dsn_env", envHint, o.r.shapes.envName)
 	o.put(m, "role", "write the name of the role that is given, at most 63 bytes", func(s string) bool { return len(s) <= 63 })
 	return m

@@ -129,9 +129,8 @@ func TestTrust(t *testing.T) {
 		} else {
 			refused(t, p, at, tt.why)
 		}
-		_, err := exec.New(exec.Config{Dir: dir})
-		if below := strings.HasPrefix(tt.path, sub); (err != nil) != (tt.why != "" && !below) {
-			t.Errorf("New with %s %s: %v", tt.path, tt.mode, err)
+		if err := p.Ready(at); (err != nil) != (tt.why != "") {
+			t.Errorf("Ready with %s %s: %v", tt.path, tt.mode, err)
 		}
 		if err := os.Chmod(tt.path, 0o755); err != nil {
 			t.Fatal(err)
@@ -165,9 +164,10 @@ func TestNew(t *testing.T) {
 		t.Error(err)
 	}
 	for _, d := range []string{filepath.Join(dir, "say"), filepath.Join(dir, "gone")} {
-		if _, err := exec.New(exec.Config{Dir: d}); err == nil || !strings.Contains(err.Error(), "--exec-dir") {
-			t.Errorf("New with %s: %v", d, err)
-		}
+		refused(t, provider(t, d), target("say"), "--exec-dir")
+	}
+	if err := provider(t, dir).Ready(target("gone")); err == nil || !strings.Contains(err.Error(), `no program "gone"`) {
+		t.Errorf("Ready for a program that is not there: %v", err)
 	}
 	t.Chdir(filepath.Dir(dir))
 	p := provider(t, "programs")

@@ -29,8 +29,9 @@ type Provider struct {
 	timeout time.Duration
 }
 
-// New returns a provider. It fails where the directory of programs is not there
-// or may be changed by others.
+// New returns a provider. It looks at no file: where the directory of programs
+// is not there or may be changed by others, every call says so, and is right as
+// soon as that is mended.
 func New(c Config) (*Provider, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = 25 * time.Second
@@ -42,10 +43,14 @@ func New(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exec: %w", err)
 	}
-	if _, err := programs(dir); err != nil {
-		return nil, err
-	}
 	return &Provider{dir, c.Timeout}, nil
+}
+
+// Ready says why the program of a target could not be run: exec is off, or there
+// is no such program, or others may change it.
+func (p *Provider) Ready(t access.Target) error {
+	_, err := p.find(t)
+	return err
 }
 
 // Subject is the address of the person.

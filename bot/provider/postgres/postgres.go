@@ -46,6 +46,17 @@ func New(c Config) (*Provider, error) {
 	return &Provider{getenv: c.Getenv, maxConns: c.MaxConns, slots: map[string]chan struct{}{}}, nil
 }
 
+// Ready says why a target's server could not even be called: there is no
+// connection string for it, or none that can be used.
+func (p *Provider) Ready(t access.Target) error {
+	at, err := placeOf(t)
+	if err != nil {
+		return err
+	}
+	_, err = p.config(at.env)
+	return err
+}
+
 // Subject is the name and number of the person's role, such as
 // "alice#16385.1mlaub4y7l1t2".
 // An error that wraps [access.ErrNoAccount] says that there is no such role, or

@@ -71,3 +71,20 @@ func TestTargets(t *testing.T) {
 		fails(t, p.Revoke(t.Context(), order(at, subject)), tt.says)
 	}
 }
+
+// TestReady: what is missing is known before anybody asks for the access.
+func TestReady(t *testing.T) {
+	for _, tt := range []struct{ dsn, says string }{
+		{"postgres://bot:hunter2@localhost/x", ""},
+		{"", "the environment variable DB is not set"},
+		{"hunter2://", "does not hold a connection string"},
+		{"postgres://bot:hunter2@db.example.com/x", "sslmode=verify-full"},
+	} {
+		p, err := postgres.New(postgres.Config{Getenv: env(tt.dsn)})
+		must(t, err)
+		err = p.Ready(access.Target{Provider: "postgres", With: map[string]any{"dsn_env": "DB", "role": "r"}})
+		if (err == nil) != (tt.says == "") || err != nil && (!strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "hunter2")) {
+			t.Errorf("%s: %v; want %q", tt.dsn, err, tt.says)
+		}
+	}
+}

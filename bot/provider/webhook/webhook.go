@@ -49,6 +49,17 @@ func New(c Config) (*Provider, error) {
 	return &Provider{c}, nil
 }
 
+// Ready says why no order for a target could even be sent: its address is none,
+// or its secret is not set.
+func (p *Provider) Ready(t access.Target) error {
+	at, err := endpointOf(t)
+	if err != nil {
+		return err
+	}
+	_, err = p.secret(at.secret)
+	return err
+}
+
 // Subject is the address of the person.
 func (p *Provider) Subject(_ context.Context, t access.Target, who access.Account) (string, error) {
 	if _, err := endpointOf(t); err != nil {

@@ -230,8 +230,14 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%q: %v; want %q", tt.secret, err, tt.want)
 		}
 	}
+	if err := provider(t, trusting(s)).Ready(target(s.URL)); err != nil {
+		t.Error(err)
+	}
 	lost := errors.New("HOOK_SECRET is not set")
 	p := provider(t, func(c *webhook.Config) { c.Secret = func(string) (string, error) { return "", lost } })
+	if err := p.Ready(target(s.URL)); !errors.Is(err, lost) {
+		t.Errorf("Ready without a secret: %v", err)
+	}
 	if err := p.Revoke(t.Context(), order(target(s.URL))); !errors.Is(err, lost) {
 		t.Error(err)
 	}
