@@ -29,9 +29,11 @@ type GitHub struct {
 // Config says which repository, and how to reach it.
 type Config struct {
 	Remote string // the repository's address, https or ssh, as git has it
-	Token  string
-	APIURL string       // unset: https://api.github.com/; plain http on loopback only
-	Client *http.Client // unset: one that gives up after 20 s
+	Token  string // unset: the client signs in
+	APIURL string // unset: https://api.github.com/; plain http on loopback only
+	// Client signs in by itself where there is no token. Unset: one that gives
+	// up after 20 s.
+	Client *http.Client
 	// Patience is how long reading or writing one thing may wait in all where
 	// GitHub says to come back later; unset: not at all. The proposal of a change
 	// never waits.
@@ -58,9 +60,6 @@ func NewGitHub(c Config) (*GitHub, error) {
 	if m == nil || c.APIURL == "" && m[1] != "github.com" {
 		return nil, fmt.Errorf("%s: %w", c.Remote, ErrElsewhere)
 	}
-	if c.Token == "" {
-		return nil, errors.New("forge: no token")
-	}
 	client, err := newClient(c)
 	if err != nil {
 		return nil, err
@@ -70,10 +69,16 @@ func NewGitHub(c Config) (*GitHub, error) {
 
 // newClient is a client that sends the token to the configured address only.
 func newClient(c Config) (*github.Client, error) {
+	if c.Token == "" && c.Client == nil {
+		return nil, errors.New("forge: neither a token nor a client that signs in")
+	}
 	if c.Client == nil {
 		c.Client = &http.Client{Timeout: 20 * time.Second}
 	}
-	client := github.NewClient(c.Client).WithAuthToken(c.Token)
+	client := github.NewClient(c.Client)
+	if c.Token != "" {
+		client = client.WithAuthToken(c.Token)
+	}
 	if c.APIURL == "" {
 		return client, nil
 	}

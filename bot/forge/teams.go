@@ -2,7 +2,6 @@ package forge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -15,9 +14,6 @@ type Teams struct{ client *github.Client }
 // NewTeams returns the teams of the GitHub that a token is for. Remote is not
 // used. It makes no call.
 func NewTeams(c Config) (*Teams, error) {
-	if c.Token == "" {
-		return nil, errors.New("forge: no token")
-	}
 	client, err := newClient(c)
 	if err != nil {
 		return nil, err

@@ -116,7 +116,7 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 	log := slog.New(hushed{newLogger(d.err, level, world.App.BotToken, world.App.AppToken, world.App.UserToken, pagerToken).Handler(), ctx})
 	s := setup{
 		repo: d.path("countersign.git"), configBranch: "main", configPath: "countersign.yaml", auditBranch: "audit",
-		dataDir: d.path("data"), poll: 2 * time.Second, log: log,
+		dataDir: d.path("data"), poll: 2 * time.Second, log: log, console: d.console,
 		slack:     slackTokens{bot: world.App.BotToken, app: world.App.AppToken, user: world.App.UserToken, api: base + "/api/"},
 		pagerduty: vendor{token: pagerToken, api: base + pagerAPI},
 		page:      "http://" + second.Addr().String(),

@@ -45,16 +45,18 @@ func (d slackGroups) Members(ctx context.Context, g access.Group) ([]access.Pers
 	return d.app.GroupMembers(ctx, g.SlackGroup)
 }
 
-// directories are the keepers of groups that tokens are there for.
+// directories are the keepers of groups that there are credentials for.
 func (v *service) directories() (map[string]bot.Directory, error) {
 	out := map[string]bot.Directory{"slack": slackGroups{v.app}}
-	if v.githubToken != "" {
-		teams, err := forge.NewTeams(forge.Config{Token: v.githubToken, APIURL: v.githubAPI})
-		if err != nil {
-			return nil, err
-		}
-		out["github"] = githubTeams{teams, v.rules}
+	client, err := v.githubClient()
+	if client == nil || err != nil {
+		return out, err
 	}
+	teams, err := forge.NewTeams(forge.Config{Client: client, APIURL: v.githubAPI})
+	if err != nil {
+		return nil, err
+	}
+	out["github"] = githubTeams{teams, v.rules}
 	return out, nil
 }
 

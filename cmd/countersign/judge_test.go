@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"countersign/bot/provider/github/githubtest"
 	"countersign/bot/slacksim"
 )
 
@@ -68,7 +69,7 @@ func (w *world) secrets() error {
 	if err != nil {
 		return err
 	}
-	for _, token := range []string{app.BotToken, app.AppToken, app.UserToken, app.SigningSecret, pagerdutyToken, incidentioAPIKey, routingKey} {
+	for _, token := range []string{app.BotToken, app.AppToken, app.UserToken, app.SigningSecret, pagerdutyToken, incidentioAPIKey, routingKey, githubtest.Token, hookSecret, "b0t-s3cret"} {
 		if strings.Contains(w.said(0), token) {
 			return fmt.Errorf("the bot said %s", token)
 		}

@@ -10,26 +10,28 @@ import (
 )
 
 // openForge is the repository of the configuration on GitHub, where there is
-// one and a token for it; nil otherwise.
+// one and the bot signs in there; nil otherwise.
 func (v *service) openForge(repo *gitstore.Repo) *forge.GitHub {
-	if v.githubToken == "" {
+	if !v.onGitHub() {
 		return nil
 	}
-	address, err := repo.RemoteURL("origin")
-	if err == nil && address == "" {
-		return nil
-	}
-	var g *forge.GitHub
-	if err == nil {
-		g, err = forge.NewGitHub(forge.Config{Remote: address, Token: v.githubToken, APIURL: v.githubAPI})
-	}
-	if err != nil {
-		if !errors.Is(err, forge.ErrElsewhere) {
-			v.log.Warn("the configuration's repository on GitHub cannot be used", "err", err)
-		}
-		return nil
+	g, err := v.forgeOf(repo)
+	if err != nil && !errors.Is(err, forge.ErrElsewhere) {
+		v.log.Warn("the configuration's repository on GitHub cannot be used", "err", err)
 	}
 	return g
+}
+
+func (v *service) forgeOf(repo *gitstore.Repo) (*forge.GitHub, error) {
+	address, err := repo.RemoteURL("origin")
+	if err != nil {
+		return nil, err
+	}
+	client, err := v.githubClient()
+	if err != nil {
+		return nil, err
+	}
+	return forge.NewGitHub(forge.Config{Remote: address, Client: client, APIURL: v.githubAPI})
 }
 
 // origin looks up the pull request of a config commit; nil where none can be.

@@ -57,7 +57,12 @@ func TestMain(m *testing.M) {
 //	editconfig OLD NEW               a person changes countersign.yaml; $CONFIG is the commit
 //	oncall [-level=N|-permanent] PERSON…     in PagerDuty's policy PSRE, by the schedule PPRIMARY
 //	shift [PERSON]                   in incident.io's schedule 01PRIMARY
-//	vendors down|up                  PagerDuty and incident.io cannot be reached; or can again
+//	vendors down|up                  PagerDuty, incident.io, GitHub and the receiver cannot be reached; or can again
+//	receiver up|down                 the example receiver of webhooks, at SERVED/hook; it keeps what it noted
+//	[!] githubhas PLACE "LOGIN ROLE" in a team (org/slug) or repository, now
+//	github join|leave|accept TEAM LOGIN      what people do at GitHub
+//	postgres up|down                 a server with the roles bot, alice and readers; sets $PG_DSN
+//	[!] member ROLE GIVEN            at that server, now
 //	[!] pages [-count=N] PATTERN     to people on call, at both; ! pages: not now
 //	commit DIR REF                   sets $COMMIT
 //	takes                            $CONFIG is in force
@@ -82,6 +87,9 @@ func TestScript(t *testing.T) {
 		Setup:               setUp,
 		Cmds:                words(),
 		RequireExplicitExec: true,
+		Condition: func(name string) (bool, error) {
+			return name == "postgres" && serverPrograms() != "", nil
+		},
 	})
 }
 
@@ -148,10 +156,11 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "loses": loses, "holds": holds, "log": logged, "catch": catch, "record": record, "status": status, "botlog": botlog,
 		"oncall": oncall, "shift": shift, "vendors": vendors, "pages": pages, "alerts": alerts,
+		"receiver": receiver, "githubhas": githubHas, "github": githubAct, "postgres": postgresServer, "member": isMember,
 		"startdemo": startdemo, "deed": deed, "finds": finds,
 		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judging,
 	}
-	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds", "pages", "alerts"}
+	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds", "pages", "alerts", "githubhas", "member"}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range all {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
@@ -173,7 +182,8 @@ func (s *story) environment() []string {
 		name, _, _ := strings.Cut(pair, "=")
 		env = append(env, name+"="+s.ts.Getenv(name))
 	}
-	for _, name := range []string{"SLACK_BOT_TOKEN_FILE", "SLACK_APP_TOKEN_FILE", "SLACK_USER_TOKEN", "SLACK_USER_TOKEN_FILE", "SLACK_SIGNING_SECRET", "SLACK_SIGNING_SECRET_FILE"} {
+	for _, name := range []string{"SLACK_BOT_TOKEN_FILE", "SLACK_APP_TOKEN_FILE", "SLACK_USER_TOKEN", "SLACK_USER_TOKEN_FILE", "SLACK_SIGNING_SECRET", "SLACK_SIGNING_SECRET_FILE",
+		"GITHUB_TOKEN", "GITHUB_API_URL", "HOOK_SECRET", "HOOK_SECRET_FILE", "PG_DSN"} {
 		if v := s.ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -23,6 +23,9 @@ type setup struct {
 	listen                   string
 	slack                    slackTokens
 	githubToken, githubAPI   string
+	githubApp                githubApp
+	execDir                  string  // --exec-dir; unset: exec is off
+	console                  console // where the secrets of resources are looked up
 	pagerduty, incidentio    vendor
 	routingKey               string // of PagerDuty's Events API, for alerts
 	pagerdutyEvents          string // address of that API; empty: PagerDuty's
@@ -39,7 +42,7 @@ type slackTokens struct{ bot, app, user, secret, api string }
 // readSetup reads the flags and the environment. Tokens may be missing: what that
 // means is the caller's to say.
 func readSetup(fs *flag.FlagSet, args []string, c console) (setup, error) {
-	var s setup
+	s := setup{console: c}
 	s.flags(fs)
 	if err := parse(fs, args); err != nil {
 		return s, err
@@ -74,7 +77,7 @@ func (s *setup) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.page, "dashboard", "", "the `URL` of the dashboard as browsers see it, such as https://access.example.com; it needs a sign-in")
 	fs.StringVar(&s.entrance.header, "dashboard-header", "", "the `NAME` of the header in which a reverse proxy that signs people in gives their address")
 	fs.StringVar(&s.entrance.proxies, "dashboard-proxy", "", "the `ADDRESSES` from which that proxy connects, by commas")
-	fs.String("exec-dir", "", "the `DIR` of the programs that exec resources may run; this version has no exec provider yet")
+	fs.StringVar(&s.execDir, "exec-dir", "", "the `DIR` of the programs that exec resources may run; unset: none runs")
 }
 
 func (s *setup) environment(c console) error {
@@ -88,13 +91,14 @@ func (s *setup) environment(c console) error {
 		"COUNTERSIGN_OIDC_ISSUER": &s.entrance.issuer, "COUNTERSIGN_OIDC_CLIENT_ID": &s.entrance.clientID,
 		"COUNTERSIGN_OIDC_CLIENT_SECRET": &s.entrance.clientSecret, "COUNTERSIGN_OIDC_DOMAINS": &s.entrance.domains,
 		"GITHUB_TOKEN": &s.githubToken, "GITHUB_API_URL": &s.githubAPI,
+		"GITHUB_APP_ID": &s.githubApp.id, "GITHUB_APP_PRIVATE_KEY": &s.githubApp.key, "GITHUB_APP_INSTALLATION_ID": &s.githubApp.installation,
 	})
 }
 
 // tokens are all that must stand in no output.
 func (s *setup) tokens() []string {
 	return []string{
-		s.slack.bot, s.slack.app, s.slack.user, s.slack.secret, s.githubToken, s.pagerduty.token, s.routingKey, s.incidentio.token, s.entrance.clientSecret,
+		s.slack.bot, s.slack.app, s.slack.user, s.slack.secret, s.githubToken, s.githubApp.key, s.pagerduty.token, s.routingKey, s.incidentio.token, s.entrance.clientSecret,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 	"countersign/bot/access"
 	"countersign/bot/forge"
 	"countersign/bot/ledger"
-	"countersign/bot/provider/gitops"
 	"countersign/bot/slackapp"
 	"countersign/config"
 	"countersign/gitstore"
@@ -42,9 +42,11 @@ type service struct {
 
 	first bot.Change // what the start found in the configuration
 
-	repository *gitstore.Repo // of the log
-	rulesRepo  *gitstore.Repo // of the configuration
-	feed       *feed          // of the dashboard; nil without one
+	repository *gitstore.Repo          // of the log
+	rulesRepo  *gitstore.Repo          // of the configuration
+	providers  map[string]bot.Provider // by the name that resources use; without github where nobody signs in there
+	withheld   sync.Map                // what was said of resources that are not offered
+	feed       *feed                   // of the dashboard; nil without one
 
 	replaced string // the log's config commit that another history was accepted to replace; empty: none
 }
@@ -92,14 +94,14 @@ func (v *service) build(ctx context.Context) error {
 	if v.ledger, err = ledger.Open(ctx, store); err != nil {
 		return err
 	}
+	// Which resources are offered depends on what their providers can do.
+	if err := v.openProviders(ctx, repo, configRepo); err != nil {
+		return err
+	}
 	if err := v.openRules(ctx, configRepo); err != nil {
 		return err
 	}
-	providers, err := v.providers(ctx, repo, configRepo)
-	if err != nil {
-		return err
-	}
-	return v.connect(providers)
+	return v.connect()
 }
 
 func (v *service) openRepos(ctx context.Context) (repo, configRepo *gitstore.Repo, err error) {
@@ -176,8 +178,7 @@ func signersAt(ctx context.Context, repo *gitstore.Repo, commit string) (*gitsto
 	return keys, nil
 }
 
-// parseRules reads a configuration. What this program has no provider for is
-// not offered: access that could be approved but never given helps nobody.
+// parseRules reads a configuration, without the resources that cannot be given.
 func (v *service) parseRules(data []byte, commit string) (*access.Rules, error) {
 	rules, warnings, err := config.Parse(v.configPath, data, commit)
 	if err != nil {
@@ -186,15 +187,7 @@ func (v *service) parseRules(data []byte, commit string) (*access.Rules, error) 
 	for _, w := range warnings {
 		v.log.Warn("configuration", "commit", commit, "warning", w.String())
 	}
-	kept := rules.Resources[:0]
-	for _, r := range rules.Resources {
-		if r.Target.Provider != "gitops" {
-			v.log.Warn("resource not offered: this version has no such provider", "resource", r.ID, "provider", r.Target.Provider)
-			continue
-		}
-		kept = append(kept, r)
-	}
-	rules.Resources = kept
+	rules.Resources = v.offered(rules.Resources)
 	return rules, nil
 }
 
@@ -237,24 +230,8 @@ func (v *service) keepConfig() {
 
 func (v *service) configFile() string { return filepath.Join(v.dataDir, "config-commit") }
 
-func (v *service) providers(ctx context.Context, repos ...*gitstore.Repo) (map[string]bot.Provider, error) {
-	e := editor{identity: botIdentity, signer: v.signer}
-	for _, r := range repos {
-		roots, err := r.Roots(ctx)
-		if err != nil {
-			return nil, err
-		}
-		e.own = append(e.own, roots...)
-	}
-	files, err := gitops.New(gitops.Config{Editor: e})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]bot.Provider{"gitops": files}, nil
-}
-
 // connect makes the bot and its Slack edge, which know each other by interfaces.
-func (v *service) connect(providers map[string]bot.Provider) error {
+func (v *service) connect() error {
 	app, err := slackapp.New(slackapp.Config{
 		BotToken: v.slack.bot, AppToken: v.slack.app, UserToken: v.slack.user, SigningSecret: v.slack.secret, APIURL: v.slack.api,
 		Handle: func(ctx context.Context, c access.Command) (access.Request, error) {
@@ -293,7 +270,7 @@ func (v *service) connect(providers map[string]bot.Provider) error {
 		return err
 	}
 	v.bot, err = bot.New(bot.Config{
-		Ledger: v.ledger, Rules: v.rules, Providers: providers,
+		Ledger: v.ledger, Rules: v.rules, Providers: v.providers,
 		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger, AllowanceNotifier: app,
 		Directories: directories, OnCall: onCall, Alarm: alarm,
 	})

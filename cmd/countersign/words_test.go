@@ -587,5 +587,8 @@ func judging(s *story, _ []string) error {
 	if wrong := append(s.pagerduty.Complaints(), s.incidentio.Complaints()...); len(wrong) > 0 {
 		return fmt.Errorf("PagerDuty and incident.io complain: %q", wrong)
 	}
+	if wrong := s.wrong.told(); len(wrong) > 0 {
+		return fmt.Errorf("GitHub was asked what is not documented: %q", wrong)
+	}
 	return s.world.judge()
 }

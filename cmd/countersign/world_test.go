@@ -27,7 +27,8 @@ import (
 const approvals = "access-requests"
 
 // defaultConfig is the configuration of the stories that bring none of their own.
-// DESIRED stands for the repository of the desired state.
+// DESIRED stands for the repository of the desired state, SERVED for the address
+// of the local Slack, beside which the receiver of webhooks is.
 const defaultConfig = `version: 1
 slack:
   channel: "#access-requests"
@@ -74,6 +75,7 @@ type world struct {
 	pagerduty  *oncalltest.PagerDuty
 	incidentio *oncalltest.IncidentIO
 	noVendor   atomic.Bool // neither can be reached
+	places
 
 	bot  *exec.Cmd
 	over chan error // what became of bot
@@ -102,14 +104,14 @@ func newWorld(dir, config, desired string) (*world, error) {
 	if err := os.WriteFile(w.path("allowed_signers"), []byte(allowed), 0o644); err != nil {
 		return nil, err
 	}
-	config = strings.ReplaceAll(config, "DESIRED", w.desired())
+	if err := w.serveSlack(); err != nil {
+		return nil, err
+	}
+	config = strings.NewReplacer("DESIRED", w.desired(), "SERVED", w.base).Replace(config)
 	if err := w.repository("desired", map[string]string{"access.yaml": desired}); err != nil {
 		return nil, err
 	}
-	if err := w.repository("countersign", map[string]string{"countersign.yaml": config, "allowed_signers": allowed}); err != nil {
-		return nil, err
-	}
-	return w, w.serveSlack()
+	return w, w.repository("countersign", map[string]string{"countersign.yaml": config, "allowed_signers": allowed})
 }
 
 // repository makes a bare repository and a clone of it, in which people work.
@@ -158,7 +160,7 @@ const (
 	routingKey       = "r-story-pagerduty-routing-key"
 )
 
-// vendors serves PagerDuty and incident.io. In PagerDuty the service PSVC follows
+// vendors serves PagerDuty and incident.io, GitHub and the receiver of webhooks. In PagerDuty the service PSVC follows
 // the escalation policy PSRE.
 func (w *world) vendors() http.Handler {
 	w.pagerduty = oncalltest.NewPagerDuty(oncalltest.PagerDutyConfig{Token: pagerdutyToken, RoutingKey: routingKey})
@@ -171,6 +173,7 @@ func (w *world) vendors() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/pagerduty/", http.StripPrefix("/pagerduty", w.pagerduty))
 	mux.Handle("/incidentio/", http.StripPrefix("/incidentio", w.incidentio))
+	w.places.serve(mux, w.base)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if w.noVendor.Load() {
 			panic(http.ErrAbortHandler)
@@ -203,6 +206,8 @@ func (w *world) serveSlack() error {
 	vendors := w.vendors()
 	mux.Handle("/pagerduty/", vendors)
 	mux.Handle("/incidentio/", vendors)
+	mux.Handle("/api/v3/", vendors)
+	mux.Handle("/hook", vendors)
 	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: mux}
 	go func() { _ = srv.Serve(l) }() // ends with Close, and only then
 	w.stop = func() {
@@ -236,6 +241,7 @@ func (w *world) slackDown(down bool) error {
 // close ends what runs, however the story ended.
 func (w *world) close() {
 	_ = w.kill()
+	w.endPlaces()
 	w.stop()
 }
 
