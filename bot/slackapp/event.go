@@ -30,13 +30,23 @@ func (a *App) event(p payload) (string, func(context.Context)) {
 			wake(a.group.wake)
 		}
 	case "tokens_revoked":
-		if len(ev.list("tokens", "bot")) > 0 {
+		if a.mine(p) && len(ev.list("tokens", "bot")) > 0 {
 			a.fail(errors.New("slack: the bot's token was revoked: install the app again and set SLACK_BOT_TOKEN"))
 		}
 	case "app_uninstalled":
-		a.fail(errors.New("slack: the app was uninstalled from the workspace: install it again and set its tokens"))
+		if a.mine(p) {
+			a.fail(errors.New("slack: the app was uninstalled from the workspace: install it again and set its tokens"))
+		}
 	}
 	return "", nil
+}
+
+// mine reports whether an event comes from the bot's own workspace, or organization.
+// One app may be installed in several, and all their events arrive here: that
+// somebody elsewhere removes it must not stop this bot.
+func (a *App) mine(p payload) bool {
+	me, team, enterprise := a.self(), p.str("team_id"), p.str("enterprise_id")
+	return team == "" && enterprise == "" || team == me.Team || me.Enterprise != "" && enterprise == me.Enterprise
 }
 
 // channelEvent looks the approval channel up again when something happened to it.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -118,6 +119,10 @@ func (h *requests) lookBack(pause time.Duration) {
 // ServeHTTP implements [http.Handler].
 func (h *requests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	since := time.Now()
+	// Who sends byte by byte is left alone, also where the body is not read: the server
+	// reads it before it lets the connection go. Where there is no connection, as in a
+	// test, there is nobody to wait for. The server lifts the limit after the request.
+	_ = http.NewResponseController(w).SetReadDeadline(since.Add(bodyTime))
 	read := reading(r.URL.Path)
 	switch {
 	case read.form == "":
@@ -150,7 +155,8 @@ func (h *requests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if d.key == "" {
-		d.key = "signature " + r.Header.Get("X-Slack-Signature")
+		// Its digits are right in either case, and it is the same delivery in both.
+		d.key = "signature " + strings.ToLower(r.Header.Get("X-Slack-Signature"))
 	}
 	if r.Header.Get("X-Slack-Retry-Num") != "" {
 		h.lookBack(retryPause) // something did not arrive; perhaps more than this
@@ -165,8 +171,8 @@ type refusal struct {
 }
 
 // authentic reads the body and returns it if Slack signed it. It is nil where the
-// request was of no interest and is answered: Slack tries certificates with an
-// unsigned request now and then.
+// request was of no interest and is answered: Slack tries certificates with a
+// request now and then, which is not signed, or may be.
 func (h *requests) authentic(w http.ResponseWriter, r *http.Request, read reader) ([]byte, *refusal) {
 	limit := int64(bodyLimit)
 	s, unsigned := signature(r.Header, time.Now())
@@ -184,12 +190,15 @@ func (h *requests) authentic(w http.ResponseWriter, r *http.Request, read reader
 		return nil, bad
 	case !s.covers(h.secret, body):
 		return nil, &refusal{http.StatusUnauthorized, "its signature is not that of SLACK_SIGNING_SECRET"}
+	case read.certificate(body):
+		w.WriteHeader(http.StatusOK)
+		return nil, nil
 	}
 	return body, nil
 }
 
-// body reads a body, which must be small and come soon. Who sends byte by byte is
-// left alone; and so much memory as all bodies may take has a limit.
+// body reads a body, which must be small and come soon. So much memory as all bodies
+// may take has a limit.
 func (h *requests) body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *refusal) {
 	if r.ContentLength > limit {
 		return nil, &refusal{http.StatusRequestEntityTooLarge, "its body is too large"}
@@ -200,9 +209,6 @@ func (h *requests) body(w http.ResponseWriter, r *http.Request, limit int64) ([]
 	case <-time.After(time.Second):
 		return nil, &refusal{http.StatusServiceUnavailable, "too many at once"}
 	}
-	// Where there is no connection, as in a test, there is nobody to wait for. The
-	// server lifts the limit after the request.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return nil, &refusal{http.StatusRequestEntityTooLarge, "its body is too large"}

@@ -229,6 +229,7 @@ func TestHTTPRefuses(t *testing.T) {
 		"another body":           {"/slack/commands", formType, command + "+", sign(secret, command, now), 401},
 		"unsigned challenge":     {"/slack/events", jsonType, `{"type":"url_verification","challenge":"c"}`, none, 401},
 		"unsigned certificate":   {"/slack/commands", formType, command + "&ssl_check=1", none, 200},
+		"signed certificate":     {"/slack/commands", formType, "ssl_check=1&token=x", sign(secret, "ssl_check=1&token=x", now), 200},
 		"certificate as JSON":    {"/slack/events", jsonType, `ssl_check=1`, none, 401},
 		"large":                  {"/slack/commands", formType, large, sign(secret, large, now), 413},
 		"large and unsigned":     {"/slack/commands", formType, large, none, 401},
@@ -340,9 +341,15 @@ func TestHTTPReplays(t *testing.T) {
 		`"state":{"values":{"duration":{"duration":{"value":"soon"}}}}}}`, v.ID(), v.CallbackID()))
 	header = sign(secret, form, time.Now())
 	first := bring(t, h, "/slack/interactive", formType, form, header)
-	second := bring(t, h, "/slack/interactive", formType, form, header)
+	upper := header.Clone() // the same signature, in other digits
+	upper.Set("X-Slack-Signature", "v0="+strings.ToUpper(header.Get("X-Slack-Signature")[3:]))
+	taken := s.app.Stats().Acks
+	second := bring(t, h, "/slack/interactive", formType, form, upper)
 	if first.Code != 200 || !strings.Contains(first.Body.String(), `"response_action":"errors"`) || !bytes.Equal(first.Body.Bytes(), second.Body.Bytes()) {
 		t.Errorf("got %s, then %s", first.Body, second.Body)
+	}
+	if n := s.app.Stats().Acks - taken; n != 0 {
+		t.Errorf("the same signature in other digits was taken %d times more", n)
 	}
 
 	// Slack signs each attempt anew; the event stays the same.
@@ -386,6 +393,69 @@ func TestHTTPSlowLoris(t *testing.T) {
 	answer, err := io.ReadAll(c) // to the end: the server closes it
 	if took := time.Since(begin); err != nil || took > 8*time.Second || !strings.HasPrefix(string(answer), "HTTP/1.1 400") {
 		t.Errorf("after %s: %v, %s", took, err, answer)
+	}
+}
+
+// TestHTTPStalls: a request is answered soon also where its body is announced, is of
+// no interest, and never comes.
+func TestHTTPStalls(t *testing.T) {
+	_, f := startHTTP(t)
+	for name, request := range map[string]string{
+		"another path":   "POST /slack/nowhere HTTP/1.1\r\nContent-Type: " + formType,
+		"another method": "PUT /slack/commands HTTP/1.1\r\nContent-Type: " + formType,
+		"another type":   "POST /slack/commands HTTP/1.1\r\nContent-Type: text/plain",
+		"unsigned":       "POST /slack/commands HTTP/1.1\r\nContent-Type: " + formType,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", f.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			fmt.Fprintf(c, "%s\r\nHost: x\r\nContent-Length: 100000\r\n\r\na", request)
+			_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+			if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 4") {
+				t.Errorf("%v, %s", err, answer)
+			}
+		})
+	}
+}
+
+// TestHTTPOtherWorkspaces: an app can be installed in several workspaces, which share
+// its signing secret. What happens to it elsewhere is not ours.
+func TestHTTPOtherWorkspaces(t *testing.T) {
+	s, f := startHTTP(t)
+	h, secret := f.app.Load().Handler(), s.world.App.SigningSecret
+	send := func(team, event string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"type":"event_callback","team_id":%q,"api_app_id":"A0COUNTERSIGN","event_id":"Ev%s%d","event":%s}`, team, team, len(event), event)
+		if w := bring(t, h, "/slack/events", jsonType, body, sign(secret, body, time.Now())); w.Code != 200 {
+			t.Errorf("got %d", w.Code)
+		}
+	}
+	const uninstalled, revoked = `{"type":"app_uninstalled"}`, `{"type":"tokens_revoked","tokens":{"bot":["U0OTHERBOT"]}}`
+	send("T0UMBRELLA", uninstalled)
+	send("T0UMBRELLA", revoked)
+	if err := s.app.Ready(); err != nil {
+		t.Errorf("another workspace stops the bot: %v", err)
+	}
+	// Their people are nobody here, whatever they press.
+	r, m := s.filed("alice", "db/orders 1h because")
+	click := "payload=" + url.QueryEscape(fmt.Sprintf(`{"type":"block_actions","user":{"id":"U0ELSE","team_id":"T0UMBRELLA"},"team":{"id":"T0UMBRELLA"},"channel":{"id":%q},"message":{"ts":%q},`+
+		`"container":{"message_ts":%q,"channel_id":%q},"actions":[{"action_id":"approve","block_id":"approve","value":%q,"action_ts":"1700000000.1"}]}`, channel, m.TS, m.TS, channel, r.ID+" 1"))
+	if w := bring(t, h, "/slack/interactive", formType, click, sign(secret, click, time.Now())); w.Code != 200 {
+		t.Errorf("got %d", w.Code)
+	}
+	send("T0ACME", revoked)
+	if err := s.app.Ready(); err == nil || !strings.Contains(err.Error(), "revoked") {
+		t.Errorf("our own token is revoked: %v", err)
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.request(r.ID).Status; got != access.Pending {
+		t.Errorf("a stranger made it %s", got)
 	}
 }
 
