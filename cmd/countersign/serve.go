@@ -75,7 +75,7 @@ func (v *service) afterStart(h http.Handler) http.Handler {
 
 // serveHTTP answers on a listener until stop is called.
 func serveHTTP(l net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: hasty(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the HTTP server ended", "err", err)
@@ -88,4 +88,20 @@ func serveHTTP(l net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
 			srv.Close()
 		}
 	}
+}
+
+// bodyTime is how long the body of a request may take to arrive.
+const bodyTime = 5 * time.Second
+
+// hasty bounds the time in which a request's body arrives. A limit of the server's
+// own would end what is read for hours, as the dashboard's events are; without one,
+// whoever announces a body and never sends it holds a connection for ever, even where
+// nobody reads it.
+func hasty(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // the server lifts it after the request
+		}
+		h.ServeHTTP(w, r)
+	})
 }
