@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -224,61 +223,19 @@ func (r *Repo) Create(ctx context.Context, c Creation) (commit string, err error
 }
 
 func (r *Repo) create(ctx context.Context, cr Creation) (plumbing.Hash, error) {
-	if len(cr.Files) == 0 {
-		return plumbing.ZeroHash, fmt.Errorf("%w: no files", ErrInvalid)
-	}
-	e := Edit{Branch: cr.Branch, Message: cr.Message, Author: cr.Author, Time: cr.Time}
-	var w packWriter
-	var ref string
-	blobs := make(map[string]plumbing.Hash, len(cr.Files))
-	for path, data := range cr.Files {
-		var err error
-		e.Path = path
-		if ref, err = r.checkEdit(&e); err != nil {
-			return plumbing.ZeroHash, err
-		}
-		if blobs[path], err = w.put(plumbing.BlobObject, data); err != nil {
-			return plumbing.ZeroHash, err
-		}
-	}
-	top, err := w.putTree(blobs)
+	p, err := r.prepare(cr)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	c := &commit{tree: top, author: e.by(), committer: e.by(), message: e.Message}
-	id, err := c.write(&w, cr.Signer)
+	if err := r.checkNotCheckedOut(p.ref); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	head, root, err := r.editBase(p.ref, true)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	return id, r.publishAt(ctx, &w, ref, plumbing.ZeroHash, id)
-}
-
-// putTree adds the trees that hold regular files at the given paths, and
-// returns the top one.
-func (w *packWriter) putTree(blobs map[string]plumbing.Hash) (plumbing.Hash, error) {
-	var entries []treeEntry
-	below := make(map[string]map[string]plumbing.Hash)
-	for path, id := range blobs {
-		name, rest, deeper := strings.Cut(path, "/")
-		switch {
-		case !deeper:
-			entries = append(entries, treeEntry{name, filemode.Regular, id})
-		case below[name] == nil:
-			below[name] = map[string]plumbing.Hash{rest: id}
-		default:
-			below[name][rest] = id
-		}
+	if !head.IsZero() {
+		return plumbing.ZeroHash, errMoved
 	}
-	for name, sub := range below {
-		if _, isFile := blobs[name]; isFile {
-			return plumbing.ZeroHash, fmt.Errorf("%w: %s is both a file and a directory", ErrInvalid, name)
-		}
-		id, err := w.putTree(sub)
-		if err != nil {
-			return plumbing.ZeroHash, err
-		}
-		entries = append(entries, treeEntry{name, filemode.Dir, id})
-	}
-	slices.SortFunc(entries, compareEntries)
-	return w.put(plumbing.TreeObject, encodeTree(entries))
+	return r.commitFiles(ctx, p, head, root)
 }
