@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rhysd/actionlint"
 	"gopkg.in/yaml.v3"
 )
 
@@ -49,7 +51,7 @@ var (
 	openUse = regexp.MustCompile(`^OWNER/countersign/\.github/(actions|workflows)/[a-z/.-]+@COMMIT # vX$`)
 	useLine = regexp.MustCompile(`(?m)^\s*(?:- )?uses:\s*(.*)$`)
 	// Of an expression, only what nobody outside can choose.
-	fixedUse = regexp.MustCompile(`^(inputs\.[a-z-]+|vars\.[A-Z_]+|github\.(token|repository|action_path)|github\.event\.pull_request\.(number|(head|base)\.sha)|runner\.temp|steps\.[a-z]+\.outputs\.[a-z]+)$`)
+	fixedUse = regexp.MustCompile(`^('[a-z]+'|inputs\.[a-z-]+|vars\.[A-Z_]+|github\.(token|repository|action_path)|github\.event\.pull_request\.(number|(head|base)\.sha)|runner\.temp|steps\.[a-z]+\.outputs\.[a-z]+)$`)
 	anyExpr  = regexp.MustCompile(`\$\{\{(.*?)\}\}`)
 )
 
@@ -90,13 +92,30 @@ func lintSteps(steps []stepOf, action bool) (found []string) {
 	return found
 }
 
+// lintSyntax asks actionlint, which knows GitHub's syntax, contexts and permissions.
+func lintSyntax(text string) []string {
+	l, err := actionlint.NewLinter(io.Discard, &actionlint.LinterOptions{})
+	if err != nil {
+		return []string{err.Error()}
+	}
+	problems, err := l.Lint("workflow.yml", []byte(text), nil)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var found []string
+	for _, p := range problems {
+		found = append(found, p.Error())
+	}
+	return found
+}
+
 // lintWorkflow finds what no workflow of ours may have.
 func lintWorkflow(text string) []string {
 	var w workflowFile
 	if err := yaml.Unmarshal([]byte(text), &w); err != nil {
 		return []string{err.Error()}
 	}
-	found := lintText(text)
+	found := append(lintText(text), lintSyntax(text)...)
 	if strings.Contains(text, "pull_request_target") {
 		found = append(found, "pull_request_target")
 	}
@@ -161,7 +180,7 @@ func TestWorkflows(t *testing.T) {
 			checked++
 		}
 	}
-	if checked < 6 {
+	if checked < 10 {
 		t.Errorf("only %d files were found", checked)
 	}
 }
@@ -179,7 +198,7 @@ func lintReadme(text string) (found []string) {
 func TestWorkflowLint(t *testing.T) {
 	t.Parallel()
 	const use = "uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0"
-	good := "on: {pull_request_review: {}}\npermissions: {}\njobs:\n  a:\n    steps:\n      - " + use + "\n      - run: echo \"$X\"\n        env: {X: \"${{ github.event.pull_request.head.sha }}\"}\n"
+	good := "on: {pull_request_review: {}}\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - " + use + "\n      - run: echo \"$X\"\n        env: {X: \"${{ github.event.pull_request.head.sha }}\"}\n"
 	if found := lintWorkflow(good); len(found) > 0 {
 		t.Fatalf("in a good one: %v", found)
 	}
@@ -199,6 +218,8 @@ func TestWorkflowLint(t *testing.T) {
 		{"jobs:", "jobs: {}\nothers:"},
 		{"- run", "- nun"},
 		{"on:", "permissions: {}\non:"},
+		{"    runs-on: ubuntu-24.04\n", ""},
+		{"pull_request_review: {}", "pull_request_reviews: {}"},
 	} {
 		if found := lintWorkflow(strings.Replace(good, c.old, c.bad, 1)); len(found) == 0 {
 			t.Errorf("%q instead of %q was not found", c.bad, c.old)

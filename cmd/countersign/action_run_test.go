@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -24,6 +25,7 @@ type runner struct {
 	temp   string // RUNNER_TEMP
 	base   string // commits of the pull request
 	head   string
+	kept   map[string]string // artifacts of the last run, by name
 }
 
 // A jobRun is what one run of an action left behind.
@@ -50,8 +52,9 @@ func (r *runner) play(name string) jobRun {
 	if err := yaml.Unmarshal(text, &a); err != nil {
 		r.Fatal(err)
 	}
+	r.kept = map[string]string{}
 	known := map[string]string{
-		"github.token": "ghs_test", "github.action_path": dir, "github.event.pull_request.number": "12",
+		"github.token": "ghs_test", "github.repository": "acme/access", "github.action_path": dir, "github.event.pull_request.number": "12",
 		"github.event.pull_request.base.sha": r.base, "github.event.pull_request.head.sha": r.head,
 	}
 	for name, i := range a.Inputs {
@@ -60,6 +63,9 @@ func (r *runner) play(name string) jobRun {
 	j := jobRun{outputs: map[string]string{}}
 	space := r.TempDir()
 	for _, s := range a.Runs.Steps {
+		if !r.holds(s.If, known) {
+			continue
+		}
 		if s.Uses != "" {
 			r.use(s, space, known)
 		} else if j.step(r, s, space, dir, known); j.failed != "" {
@@ -67,9 +73,26 @@ func (r *runner) play(name string) jobRun {
 		}
 	}
 	for name, o := range a.Outputs {
+		// What a step that did not run would have said is empty.
+		if m := anyExpr.FindStringSubmatch(o.Value); m != nil && known[strings.TrimSpace(m[1])] == "" {
+			continue
+		}
 		j.outputs[name] = r.expand(o.Value, known)
 	}
 	return j
+}
+
+// holds evaluates the condition of a step, as far as ours have any.
+func (r *runner) holds(condition string, known map[string]string) bool {
+	r.Helper()
+	if condition == "" {
+		return true
+	}
+	name, value, ok := strings.Cut(condition, " == ")
+	if !ok || !strings.HasPrefix(value, "'") {
+		r.Fatalf("nobody evaluates %s", condition)
+	}
+	return known[name] == strings.Trim(value, "'")
 }
 
 func (r *runner) expand(text string, known map[string]string) string {
@@ -99,7 +122,9 @@ func (r *runner) use(s stepOf, space string, known map[string]string) {
 			r.Fatalf("checkout with %v", with)
 		}
 		at := filepath.Join(space, with["path"])
-		r.bash(space, fmt.Sprintf("git clone -q --no-checkout %q %q && git -C %q checkout -q --detach %s", r.origin, at, at, with["ref"]), nil)
+		r.bash(space, fmt.Sprintf("git clone -q --no-checkout %q %q && git -C %q checkout -q --detach %s", r.origin, at, at, cmp.Or(with["ref"], "origin/main")), nil)
+	case "actions/upload-artifact":
+		r.kept[with["name"]] = read(with["path"])
 	default:
 		r.Fatalf("nobody plays %s", s.Uses)
 	}

@@ -20,11 +20,12 @@ func isExists(err error) bool { return errors.Is(err, gitstore.ErrExists) }
 
 // reportCommand writes the table of a log.
 func reportCommand(ctx context.Context, args []string, c console) error {
-	fs := flags(c, "report", "--repo PATH [--ref audit] [-o FILE]", `Writes one row for each request, tab-separated. The same commit gives the same
+	fs := flags(c, "report", "--repo PATH [--ref audit] [-o FILE] [--summary FILE]", `Writes one row for each request, tab-separated. The same commit gives the same
 bytes on any machine.`)
 	path := fs.String("repo", "", "the `PATH` of a repository or clone (required)")
 	ref := fs.String("ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
 	file := fs.String("o", "", "the `FILE` to write (default: standard output)")
+	summary := fs.String("summary", "", "also the `FILE` to write counts and pictures to, in Markdown as GitHub shows it")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -38,6 +39,11 @@ bytes on any machine.`)
 	l, err := ledger.Open(ctx, readStore{repo, *ref})
 	if err != nil {
 		return err
+	}
+	if *summary != "" {
+		if err := writeFile(*summary, func(w io.Writer) error { return report.Summary(w, l.Requests()) }); err != nil {
+			return err
+		}
 	}
 	if *file == "" {
 		return report.TSV(c.out, l.Requests())
