@@ -12,20 +12,26 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/mattn/go-isatty"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], console{env: os.Getenv, out: os.Stdout, err: os.Stderr})
+	code := run(ctx, os.Args[1:], console{
+		env: os.Getenv, out: os.Stdout, err: os.Stderr, in: os.Stdin, terminal: isatty.IsTerminal(os.Stdin.Fd()),
+	})
 	stop()
 	os.Exit(code)
 }
 
-// A console is what a subcommand has of the world: the environment and where
-// to write. Data goes to out, everything else to err.
+// A console is what a subcommand has of the world: the environment, where to
+// write, and whom to ask. Data goes to out, everything else to err.
 type console struct {
 	env      func(string) string
 	out, err io.Writer
+	in       io.Reader
+	terminal bool // a person sits at in
 }
 
 // The exit codes.
@@ -45,6 +51,7 @@ func commands() []command {
 	return []command{
 		{"demo", "", "try everything on this machine: a local Slack, local repositories", demo},
 		{"serve", "--repo PATH", "run the bot", serve},
+		{"init", "--repo PATH", "make a repository ready: rules, keys, checks, both branches", initCommand},
 		{"report", "--repo PATH", "write the log as a table (TSV)", reportCommand},
 		{"asof", "--repo PATH TIME", "say who had what at a time", asof},
 		{"site", "--repo PATH -o DIR", "write the dashboard as files", site},
