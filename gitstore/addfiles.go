@@ -54,11 +54,12 @@ func (r *Repo) addFiles(ctx context.Context, c Creation) (plumbing.Hash, error) 
 			return plumbing.ZeroHash, err
 		}
 	}
-	head, root, err := r.editBase(p.ref, true)
+	on, err := r.editBase(ctx, p.ref, true)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	id, err := r.commitFiles(ctx, p, head, root)
+	defer on.close()
+	id, err := r.commitFiles(ctx, p, on)
 	if err != nil || checkout == nil {
 		return id, err
 	}
@@ -105,21 +106,21 @@ func (r *Repo) prepare(c Creation) (*prepared, error) {
 	return p, nil
 }
 
-// commitFiles makes the commit on top of a head, which may be none.
-func (r *Repo) commitFiles(ctx context.Context, p *prepared, head plumbing.Hash, root *tree) (plumbing.Hash, error) {
-	top, err := r.plant(&p.pack, root, "", p.blobs)
+// commitFiles makes the commit on top of its base.
+func (r *Repo) commitFiles(ctx context.Context, p *prepared, on base) (plumbing.Hash, error) {
+	top, err := r.plant(&p.pack, on.root, "", p.blobs)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
 	c := &commit{tree: top, author: p.by, committer: p.by, message: p.text}
-	if !head.IsZero() {
-		c.parents = []plumbing.Hash{head}
+	if !on.head.IsZero() {
+		c.parents = []plumbing.Hash{on.head}
 	}
 	id, err := c.write(&p.pack, p.sign)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	return id, r.publishAt(ctx, &p.pack, p.ref, head, id)
+	return id, r.publishAt(ctx, &p.pack, p.ref, on, id)
 }
 
 // plant puts new files below a directory, writes each directory that changes

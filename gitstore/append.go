@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -21,6 +22,11 @@ type request struct {
 	done    chan struct{} // closed when commits and err are set
 	commits []string
 	err     error
+
+	// These are guarded by Log.mu.
+	due     time.Time // when it waits for company no longer; zero: it never did
+	claimed bool      // it is being written
+	gone    bool      // its caller has given up
 }
 
 // Append writes the entries of a batch in order, one commit each, and returns
@@ -29,13 +35,16 @@ type request struct {
 //
 // Its errors: ErrInvalid (never writable), ErrConflict (Dir does not hold Have
 // entries: read again and decide again), ErrRewritten, ErrBranchMissing,
-// ErrLocked, and faults of the disk: nothing of the batch is in the log. With
-// ErrUncertain it may be; a second attempt finds out, since it then answers
-// ErrConflict.
+// ErrLocked, ErrRefused, and faults of the disk or of reaching the remote: nothing
+// of the batch is in the log. With ErrUncertain it may be; a second attempt finds
+// out, since it then answers ErrConflict.
 //
-// A caller whose ctx ends returns at once. If its batch still waited it is
-// withdrawn; if the write was under way it is finished, and the error matches
-// ErrUncertain besides that of ctx.
+// Where the log has a remote, whatever moved its branch there is a conflict too:
+// what was decided without knowing of it is decided again.
+//
+// A caller whose ctx ends returns at once. If nothing was written yet the batch
+// is withdrawn, and never will be; if the write was under way it is finished, and
+// the error matches ErrUncertain besides that of ctx.
 func (l *Log) Append(ctx context.Context, b Batch) (commits []string, err error) {
 	if err := b.check(); err != nil {
 		return nil, fmt.Errorf("append to log: %w", err)
@@ -44,60 +53,113 @@ func (l *Log) Append(ctx context.Context, b Batch) (commits []string, err error)
 		return nil, fmt.Errorf("append to log: %w", err)
 	}
 	q := &request{batch: b, done: make(chan struct{})}
-	l.enqueue(q)
-	select {
-	case <-q.done:
-		if q.err != nil {
-			return nil, fmt.Errorf("append to log: %w", q.err)
+	l.enqueue(ctx, q)
+	for hurry := b.Wait; ; {
+		select {
+		case <-q.done:
+			if q.err != nil {
+				return nil, fmt.Errorf("append to log: %w", q.err)
+			}
+			return q.commits, nil
+		case <-hurry:
+			hurry = nil
+			l.hurry(q)
+		case <-ctx.Done():
+			if l.withdraw(q) {
+				return nil, fmt.Errorf("append to log: %w", context.Cause(ctx))
+			}
+			return nil, fmt.Errorf("append to log: %w: %w", ErrUncertain, context.Cause(ctx))
 		}
-		return q.commits, nil
-	case <-ctx.Done():
-		if l.withdraw(q) {
-			return nil, fmt.Errorf("append to log: %w", ctx.Err())
-		}
-		return nil, fmt.Errorf("append to log: %w: %w", ErrUncertain, ctx.Err())
 	}
 }
 
 // enqueue hands a request to the writer, and starts one if none is at work.
 // The writer is a goroutine that lives as long as there is something to write:
 // so a caller can give up, and a write goes on without it.
-func (l *Log) enqueue(q *request) {
+func (l *Log) enqueue(ctx context.Context, q *request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	q.due = l.patience(ctx, q.batch)
 	l.queue = append(l.queue, q)
 	if !l.writing {
 		l.writing = true
 		go l.writeAll()
+		return
 	}
+	l.rouse()
 }
 
-// withdraw takes a request back, and reports whether no writer had it yet.
+// hurry ends the patience of a request.
+func (l *Log) hurry(q *request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q.due = time.Time{}
+	l.rouse()
+}
+
+// withdraw takes a request back, and reports whether no writer had begun to
+// write it.
 func (l *Log) withdraw(q *request) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, other := range l.queue {
-		if other == q {
-			l.queue = append(l.queue[:i:i], l.queue[i+1:]...)
-			return true
-		}
+	if i := slices.Index(l.queue, q); i >= 0 {
+		l.queue = slices.Delete(slices.Clone(l.queue), i, i+1)
+		l.rouse()
+		return true
 	}
-	return false
+	q.gone = true
+	return !q.claimed
 }
 
-// take returns what waits, up to maxTurn entries; none ends the writer.
-func (l *Log) take() []*request {
+// claim returns those of a turn whose callers still wait. From here on they can
+// no longer be withdrawn.
+func (l *Log) claim(turn []*request) []*request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	var live []*request
+	for _, q := range turn {
+		if !q.gone {
+			q.claimed = true
+			live = append(live, q)
+		}
+	}
+	return live
+}
+
+// take waits until something may be written and returns it, up to maxTurn
+// entries, those first that must not wait; none ends the writer.
+func (l *Log) take() []*request {
+	for {
+		turn, wait := l.tryTake()
+		if wait == 0 {
+			return turn
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-l.roused:
+		}
+		timer.Stop()
+	}
+}
+
+// tryTake is take without waiting: it says how long there is nothing to do.
+func (l *Log) tryTake() (turn []*request, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if wait := l.pause(); wait > 0 {
+		return nil, wait
+	}
+	slices.SortStableFunc(l.queue, func(a, b *request) int { return a.batch.rank() - b.batch.rank() })
 	n, entries := 0, 0
 	for n < len(l.queue) && (n == 0 || entries+len(l.queue[n].batch.Entries) <= maxTurn) {
 		entries += len(l.queue[n].batch.Entries)
 		n++
 	}
-	turn := l.queue[:n:n]
-	l.queue = l.queue[n:]
+	turn = slices.Clone(l.queue[:n])
+	l.queue = slices.Clone(l.queue[n:])
 	l.writing = n > 0
-	return turn
+	return turn, 0
 }
 
 // writeAll is the writer.
@@ -119,6 +181,9 @@ func (l *Log) writeTurn(turn []*request) error {
 	// No ctx: a caller that waits for the lock of another process has no say
 	// over the others that wait.
 	ctx := context.Background()
+	if l.cfg.Repo.upstream != nil {
+		return l.pushTurn(ctx, turn)
+	}
 	lock, err := l.cfg.Repo.lock(ctx)
 	if err != nil {
 		return err
@@ -137,7 +202,11 @@ func (l *Log) writeTurn(turn []*request) error {
 // tryTurn is one attempt, on the tip as it is now. The caller holds the write
 // lock.
 func (l *Log) tryTurn(ctx context.Context, turn []*request) (err error) {
-	if err := l.catchUp(ctx); err != nil {
+	tip, err := l.follow(ctx, plumbing.NewHash(l.Head()))
+	if err != nil {
+		return err
+	}
+	if tip, err = l.commitTurn(tip, l.claim(turn)); err != nil || tip == l.tip {
 		return err
 	}
 	defer func() {
@@ -145,24 +214,6 @@ func (l *Log) tryTurn(ctx context.Context, turn []*request) (err error) {
 			l.root = nil // it holds entries that were not written
 		}
 	}()
-	l.turn++
-	l.pack.reset()
-	tip := l.tip
-	for _, q := range turn {
-		q.commits, q.err = nil, l.fits(q.batch)
-		if errors.Is(q.err, ErrConflict) || errors.Is(q.err, ErrInvalid) {
-			continue
-		}
-		if q.err != nil {
-			return q.err
-		}
-		if tip, err = l.commitAll(tip, q); err != nil {
-			return err
-		}
-	}
-	if tip == l.tip {
-		return nil
-	}
 	if _, err := l.cfg.Repo.publish(&l.pack); err != nil {
 		return err
 	}
@@ -175,13 +226,39 @@ func (l *Log) tryTurn(ctx context.Context, turn []*request) (err error) {
 	return nil
 }
 
-// catchUp makes tip and root those of the branch as it is now. It starts from
-// the head, which descends from tip: Sync may have seen more than the writer.
-func (l *Log) catchUp(ctx context.Context) error {
-	tip, err := l.follow(ctx, plumbing.NewHash(l.Head()))
-	if err != nil {
-		return err
+// commitTurn puts what can be written of some requests into the pack, on top
+// of a commit, and returns the new tip. Those that cannot be written have their
+// error set.
+func (l *Log) commitTurn(on plumbing.Hash, turn []*request) (tip plumbing.Hash, err error) {
+	if err := l.catchUp(on); err != nil {
+		return on, err
 	}
+	defer func() {
+		if err != nil {
+			l.root = nil // it holds entries that were not written
+		}
+	}()
+	l.turn++
+	l.pack.reset()
+	tip = on
+	for _, q := range turn {
+		q.commits, q.err = nil, l.fits(q.batch)
+		if errors.Is(q.err, ErrConflict) || errors.Is(q.err, ErrInvalid) {
+			continue
+		}
+		if q.err != nil {
+			return tip, q.err
+		}
+		if tip, err = l.commitAll(tip, q); err != nil {
+			return tip, err
+		}
+	}
+	return tip, nil
+}
+
+// catchUp makes tip and root those of the branch as it is now. Sync may have
+// seen more of it than the writer.
+func (l *Log) catchUp(tip plumbing.Hash) error {
 	if tip == l.tip && l.root != nil {
 		return nil
 	}

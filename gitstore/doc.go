@@ -36,8 +36,22 @@
 // kept apart by its own protocol, the lock file of the branch. Hard links and
 // flock are needed: a Unix and a local file system.
 //
-// # Seams
+// # With a remote
 //
-// Whatever would fetch or push takes a ctx, and Sync looks for other writers:
-// a remote upstream finds its place there.
+// A repository opened by OpenMirror is a mirror of one elsewhere, reached as
+// package remote describes. A Log and an Edit in it write at the remote: the push
+// that it accepts is the commit point, and no branch moves here before. pushlog.go
+// says what a crash means at each step.
+//
+// After an error of a push nobody knows what became of it, so the remote is asked:
+// if the branch leads to our commit, it was accepted; if it has moved otherwise, that
+// is ErrConflict, and the caller decides again; if the remote said no, that is
+// ErrRefused; and only if there is no telling, ErrUncertain. Of a Batch whose
+// caller gave up before it was sent nothing is ever written.
+//
+// A branch that no longer descends from what it held before (ErrRewritten), or is
+// gone (ErrBranchMissing), stops all writing until it is back. What was read stays
+// readable, also after a restart. A second history is never begun.
+//
+// Batches that may wait share pushes; see sparing.go.
 package gitstore

@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
+
+	"countersign/gitstore/remote"
 )
 
 // Edit says which file to change, and as whom.
@@ -90,11 +92,13 @@ func (r *Repo) checkEdit(e *Edit) (ref string, err error) {
 
 // tryEdit is one attempt on the branch as it is now.
 func (r *Repo) tryEdit(ctx context.Context, ref string, e Edit, change func([]byte) ([]byte, error)) (plumbing.Hash, error) {
-	head, root, err := r.editBase(ref, e.Create)
+	on, err := r.editBase(ctx, ref, e.Create)
 	if err != nil {
-		return head, err
+		return plumbing.ZeroHash, err
 	}
-	file, old, err := r.editFile(root, e.Path)
+	defer on.close()
+	head := on.head
+	file, old, err := r.editFile(on.root, e.Path)
 	if err != nil {
 		return head, err
 	}
@@ -109,7 +113,7 @@ func (r *Repo) tryEdit(ctx context.Context, ref string, e Edit, change func([]by
 	if file.id, err = w.put(plumbing.BlobObject, data); err != nil {
 		return head, err
 	}
-	top, err := r.insert(&w, root, e.Path, file, 0)
+	top, err := r.insert(&w, on.root, e.Path, file, 0)
 	if err != nil {
 		return head, err
 	}
@@ -121,7 +125,7 @@ func (r *Repo) tryEdit(ctx context.Context, ref string, e Edit, change func([]by
 	if err != nil {
 		return head, err
 	}
-	return id, r.publishAt(ctx, &w, ref, head, id)
+	return id, r.publishAt(ctx, &w, ref, on, id)
 }
 
 // unchanged is the answer to an edit that changes nothing: fine, unless there
@@ -133,22 +137,46 @@ func unchanged(head plumbing.Hash) error {
 	return nil
 }
 
-// editBase returns the head of a branch and its top directory.
-func (r *Repo) editBase(ref string, create bool) (plumbing.Hash, *tree, error) {
-	head, err := r.readRef(ref)
-	if errors.Is(err, ErrNotFound) && create {
-		root, err := r.loadTree(plumbing.ZeroHash)
-		return plumbing.ZeroHash, root, err
+// base is what a commit on a branch builds on.
+type base struct {
+	head    plumbing.Hash // zero for a branch that does not exist
+	root    *tree
+	session *remote.Push // with the remote that has it there; nil where there is none
+}
+
+func (b base) close() {
+	if b.session != nil {
+		b.session.Close()
 	}
+}
+
+// editBase returns the base on a branch; an empty one for a branch that does
+// not exist and may be created.
+func (r *Repo) editBase(ctx context.Context, ref string, create bool) (base, error) {
+	session, head, err := r.beginPush(ctx, ref)
 	if err != nil {
-		return head, nil, err
+		return base{}, err
+	}
+	b := base{head: head, session: session}
+	if b.root, err = r.baseTree(ref, head, create); err != nil {
+		b.close()
+		return base{}, err
+	}
+	return b, nil
+}
+
+func (r *Repo) baseTree(ref string, head plumbing.Hash, create bool) (*tree, error) {
+	if head.IsZero() && !create {
+		return nil, fmt.Errorf("%s: %w", ref, ErrNotFound)
+	}
+	if head.IsZero() {
+		return r.loadTree(head)
 	}
 	c, err := r.loadCommit(head)
 	if err != nil {
-		return head, nil, err
+		return nil, err
 	}
-	root, err := r.loadTree(c.tree)
-	return head, root, err
+	return r.loadTree(c.tree)
 }
 
 // editFile returns the entry of the file to change, without a name if it does
@@ -175,8 +203,12 @@ func (r *Repo) editFile(root *tree, path string) (treeEntry, []byte, error) {
 	return found, data, err
 }
 
-// publishAt makes objects durable and moves a branch to the commit among them.
-func (r *Repo) publishAt(ctx context.Context, w *packWriter, ref string, old, new plumbing.Hash) error {
+// publishAt makes objects durable and moves a branch from its base to the commit
+// among them, at the remote where there is one.
+func (r *Repo) publishAt(ctx context.Context, w *packWriter, ref string, on base, new plumbing.Hash) error {
+	if on.session != nil {
+		return r.publishUp(ctx, on.session, w, ref, on.head, new)
+	}
 	lock, err := r.lock(ctx)
 	if err != nil {
 		return err
@@ -184,13 +216,13 @@ func (r *Repo) publishAt(ctx context.Context, w *packWriter, ref string, old, ne
 	defer lock.unlock()
 	// Looked at before anything is written: under contention of our own, only
 	// the winner's pack comes to the disk.
-	if err := r.compareRef(ref, old); err != nil {
+	if err := r.compareRef(ref, on.head); err != nil {
 		return err
 	}
 	if _, err := r.publish(w); err != nil {
 		return err
 	}
-	if err := r.updateRef(ctx, ref, old, new); err != nil {
+	if err := r.updateRef(ctx, ref, on.head, new); err != nil {
 		return err
 	}
 	_ = r.tidy() // see there for why the error may go
@@ -230,12 +262,13 @@ func (r *Repo) create(ctx context.Context, cr Creation) (plumbing.Hash, error) {
 	if err := r.checkNotCheckedOut(p.ref); err != nil {
 		return plumbing.ZeroHash, err
 	}
-	head, root, err := r.editBase(p.ref, true)
+	on, err := r.editBase(ctx, p.ref, true)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	if !head.IsZero() {
+	defer on.close()
+	if !on.head.IsZero() {
 		return plumbing.ZeroHash, errMoved
 	}
-	return r.commitFiles(ctx, p, head, root)
+	return r.commitFiles(ctx, p, on)
 }

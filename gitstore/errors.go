@@ -48,6 +48,10 @@ var (
 	// write would leave looking modified. Nothing was written.
 	ErrCheckedOut = errors.New("branch is checked out")
 
+	// ErrRefused says that the remote did not take what was pushed: a hook or a
+	// rule of it said no. Nothing was written. Trying again changes nothing.
+	ErrRefused = errors.New("refused by the remote")
+
 	// ErrUncertain says that the write may or may not have been made: the
 	// caller gave up while it was under way, or the last step failed. Whoever
 	// tries again finds out: what was written answers with ErrConflict.

@@ -1,6 +1,12 @@
 package gitstore
 
-import "os"
+import (
+	"os"
+	"time"
+)
+
+// SetPushWait says how long a remote may take to answer a push.
+func SetPushWait(r *Repo, d time.Duration) { r.pushWait = d }
 
 // SetFault calls f with the name of each step that touches the disk; an error
 // of f ends the step.

@@ -64,6 +64,15 @@ type Batch struct {
 	Have int
 
 	Entries []Entry
+
+	// Wait says that the batch may wait a while, ten seconds at most, for others
+	// to share a push with; no longer once Wait is closed, nor until the caller's
+	// ctx is about to end. Nil means at once. It has no meaning for a log without
+	// a remote.
+	Wait <-chan struct{}
+
+	// First puts the batch before all others that wait.
+	First bool
 }
 
 // Log is an append-only log on a branch: every commit adds exactly one file,
@@ -77,6 +86,12 @@ type Log struct {
 	head    string     // guarded by mu: the last commit known to be durable
 	queue   []*request // guarded by mu: batches that wait for a writer
 	writing bool       // guarded by mu: a writer is at work
+	budget  budget     // guarded by mu: of pushes
+	fork    string     // guarded by mu: the head of a history that is not ours, once seen
+	stale   error      // set when opened: why the remote could not be compared
+
+	moving sync.Mutex    // held while the mirror's branch is moved
+	roused chan struct{} // holds one while the writer should look again
 
 	// These belong to the writer: the goroutine that set writing.
 	tip  plumbing.Hash // the commit that root belongs to
@@ -89,6 +104,10 @@ type Log struct {
 // that holds the file FORMAT, only where neither the repository nor the marker
 // says that there ever was one; otherwise it fails with ErrBranchMissing. In a
 // clone that has the branch as origin's only, the local branch begins there.
+//
+// In a mirror it is the remote that is asked. Where that cannot be reached, or
+// has lost or replaced the branch, and the mirror has it, the log opens with what
+// the mirror has, so that what it says is known; see [Log.Stale].
 func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
@@ -100,7 +119,7 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{cfg: cfg, ref: ref}
+	l := &Log{cfg: cfg, ref: ref, roused: make(chan struct{}, 1)}
 	if err := cfg.Repo.checkNotCheckedOut(ref); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
@@ -121,6 +140,9 @@ func (c LogConfig) check() error {
 // processes do not both begin it, and so that a ref whose writer is about to
 // make it durable is not read too early.
 func (l *Log) open(ctx context.Context) error {
+	if l.cfg.Repo.upstream != nil {
+		return l.openMirrored(ctx)
+	}
 	lock, err := l.cfg.Repo.lock(ctx)
 	if err != nil {
 		return err
@@ -175,6 +197,16 @@ func (l *Log) checkNeverWas() error {
 // writeFormat publishes the first commit, which no ref names yet.
 func (l *Log) writeFormat() (plumbing.Hash, error) {
 	var w packWriter
+	id, err := l.formatCommit(&w)
+	if err != nil {
+		return id, err
+	}
+	_, err = l.cfg.Repo.publish(&w)
+	return id, err
+}
+
+// formatCommit makes the first commit.
+func (l *Log) formatCommit(w *packWriter) (plumbing.Hash, error) {
 	blob, err := w.put(plumbing.BlobObject, []byte(formatText))
 	if err != nil {
 		return plumbing.ZeroHash, err
@@ -185,12 +217,7 @@ func (l *Log) writeFormat() (plumbing.Hash, error) {
 	}
 	by := stamp{l.cfg.Identity, l.cfg.Now()}
 	c := &commit{tree: root, author: by, committer: by, message: "begin the log\n"}
-	id, err := c.write(&w, l.cfg.Signer)
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	_, err = l.cfg.Repo.publish(&w)
-	return id, err
+	return c.write(w, l.cfg.Signer)
 }
 
 // checkFormat refuses a branch that is not a log of this format.
@@ -245,9 +272,18 @@ func (l *Log) Head() string {
 // head. It fails with ErrRewritten if the branch no longer descends from the
 // head known before, and with ErrBranchMissing if it is gone; the head then
 // stays as it was.
+//
+// With a remote it is the remote that is asked.
 func (l *Log) Sync(ctx context.Context) (head string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("sync log: %w", err)
+	}
+	if l.cfg.Repo.upstream != nil {
+		head, err := l.pull(ctx)
+		if err != nil {
+			return "", fmt.Errorf("sync log: %w", err)
+		}
+		return head, nil
 	}
 	for {
 		known := l.Head()

@@ -116,44 +116,58 @@ func (w *packWriter) writeEntryHeader(kind plumbing.ObjectType, size int) {
 	w.body.WriteByte(b)
 }
 
-// build returns the pack in two parts, behind one another, its index, and its
-// checksum, which names it.
-func (w *packWriter) build() (head, body, index []byte, sum plumbing.Hash, err error) {
-	head = binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), uint32(len(w.entries)))
+// builtPack is a pack and its index, ready to be written and sent.
+type builtPack struct {
+	parts [2][]byte // the pack, behind one another
+	index []byte
+	sum   plumbing.Hash // of the pack, which names it
+}
+
+// build ends the pack. Nothing can be put into w any more until it is reset.
+func (w *packWriter) build() (b builtPack, err error) {
+	head := binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), uint32(len(w.entries)))
 	h := hash.New(hash.CryptoType)
 	h.Write(head)
 	h.Write(w.body.Bytes())
-	h.Sum(sum[:0])
-	w.body.Write(sum[:])
+	h.Sum(b.sum[:0])
+	w.body.Write(b.sum[:])
+	b.parts = [2][]byte{head, w.body.Bytes()}
 
 	var iw idxfile.Writer
 	if err := iw.OnHeader(uint32(len(w.entries))); err != nil {
-		return nil, nil, nil, sum, err
+		return b, err
 	}
 	for _, e := range w.entries {
 		iw.Add(e.id, e.off, e.crc)
 	}
-	if err := iw.OnFooter(sum); err != nil {
-		return nil, nil, nil, sum, err
+	if err := iw.OnFooter(b.sum); err != nil {
+		return b, err
 	}
 	idx, err := iw.Index()
 	if err != nil {
-		return nil, nil, nil, sum, err
+		return b, err
 	}
 	var buf bytes.Buffer
 	_, err = idxfile.NewEncoder(&buf).Encode(idx)
-	return head, w.body.Bytes(), buf.Bytes(), sum, err
+	b.index = buf.Bytes()
+	return b, err
 }
 
-// publish writes the collected objects as one pack and returns the path of
-// its file. When the error is nil they survive a power cut. A crash before that leaves temporary files, or a pack
-// that nothing refers to, or a pack without its index: all of them harmless,
-// since no ref names a commit before its pack is published.
+// publish builds the pack of w and publishes it.
 func (r *Repo) publish(w *packWriter) (path string, err error) {
-	head, body, index, sum, err := w.build()
+	b, err := w.build()
 	if err != nil {
 		return "", fmt.Errorf("build pack: %w", err)
 	}
+	return r.publishPack(b)
+}
+
+// publishPack writes a pack and returns the path of its file. When the error
+// is nil its objects survive a power cut. A crash before that leaves temporary
+// files, or a pack that nothing refers to, or a pack without its index: all of
+// them harmless, since no ref names a commit before its pack is published. The
+// caller holds the write lock.
+func (r *Repo) publishPack(b builtPack) (path string, err error) {
 	dir := r.objects.packDir()
 	if err := r.makeDirs(dir); err != nil {
 		return "", fmt.Errorf("write pack: %w", err)
@@ -161,7 +175,7 @@ func (r *Repo) publish(w *packWriter) (path string, err error) {
 	if err := r.disk.step("pack write"); err != nil {
 		return "", fmt.Errorf("write pack: %w", err)
 	}
-	tmpPack, err := r.disk.writeTemp(dir, tempPrefix, 0o444, head, body)
+	tmpPack, err := r.disk.writeTemp(dir, tempPrefix, 0o444, b.parts[:]...)
 	if err != nil {
 		return "", fmt.Errorf("write pack: %w", err)
 	}
@@ -169,12 +183,18 @@ func (r *Repo) publish(w *packWriter) (path string, err error) {
 	if err := r.disk.step("index write"); err != nil {
 		return "", fmt.Errorf("write pack index: %w", err)
 	}
-	tmpIdx, err := r.disk.writeTemp(dir, tempPrefix, 0o444, index)
+	tmpIdx, err := r.disk.writeTemp(dir, tempPrefix, 0o444, b.index)
 	if err != nil {
 		return "", fmt.Errorf("write pack index: %w", err)
 	}
 	defer removeOnError(&err, tmpIdx)
-	name := filepath.Join(dir, "pack-"+sum.String())
+	return r.namePack(tmpPack, tmpIdx, b.sum)
+}
+
+// namePack gives a complete pack and its index, both synced, their names, and
+// lets readers see them. The caller holds the write lock.
+func (r *Repo) namePack(tmpPack, tmpIdx string, sum plumbing.Hash) (path string, err error) {
+	name := filepath.Join(r.objects.packDir(), "pack-"+sum.String())
 	if err := r.renamePack(tmpPack, tmpIdx, name); err != nil {
 		return "", fmt.Errorf("publish pack: %w", err)
 	}

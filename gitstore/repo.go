@@ -10,10 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/config"
+
+	"countersign/gitstore/remote"
 )
 
 // Repo is an opened git repository, bare or with a work tree. It is safe for
@@ -25,6 +28,9 @@ type Repo struct {
 	dir     string // absolute: the common git directory, with refs and objects
 	bare    bool
 	objects *objectStore
+
+	upstream *remote.Remote // what this repository mirrors; nil for one that stands alone
+	pushWait time.Duration  // how long the remote may take to answer a push
 
 	recovered atomic.Bool // temporary packs of dead writers were removed
 	disk      disk

@@ -1,0 +1,84 @@
+package gitstore
+
+import (
+	"context"
+	"time"
+)
+
+// Forges advise at most about six pushes a minute for a repository. So what must
+// not wait is pushed at once, and the rest goes along with it; alone it goes as
+// long as the budget lasts, and after ten seconds in any case. A batch that waits
+// is not written yet, and its caller is not answered: a crash loses nothing that
+// anybody was told of.
+const (
+	pushEvery   = 10 * time.Second // one push in this time, on average
+	pushBurst   = 6                // and so many at once after a quiet time
+	maxPatience = 10 * time.Second
+)
+
+// budget counts pushes. Its zero value is full.
+type budget struct{ spent time.Time } // the time by which all pushes so far are paid for
+
+// spend takes one push out of the budget, which may go below nothing.
+func (b *budget) spend(now time.Time) {
+	if b.spent.Before(now) {
+		b.spent = now
+	}
+	b.spent = b.spent.Add(pushEvery)
+}
+
+// wait is how long until a push fits the budget.
+func (b *budget) wait(now time.Time) time.Duration {
+	return b.spent.Add(-(pushBurst - 1) * pushEvery).Sub(now)
+}
+
+func (l *Log) spend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.budget.spend(time.Now())
+}
+
+// patience returns until when a batch may wait for company: the zero time means
+// that it may not. A caller with a deadline is kept for half of its time at most.
+func (l *Log) patience(ctx context.Context, b Batch) time.Time {
+	if l.cfg.Repo.upstream == nil || b.Wait == nil {
+		return time.Time{}
+	}
+	wait := maxPatience
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)/2)
+	}
+	return time.Now().Add(wait)
+}
+
+// pause is how long the writer leaves alone what waits. The caller holds mu.
+func (l *Log) pause() time.Duration {
+	if len(l.queue) == 0 {
+		return 0
+	}
+	now := time.Now()
+	wait := l.budget.wait(now)
+	for _, q := range l.queue {
+		wait = min(wait, q.due.Sub(now))
+	}
+	return max(wait, 0)
+}
+
+// rouse makes the writer look again.
+func (l *Log) rouse() {
+	select {
+	case l.roused <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// rank orders batches that wait: the lowest is written first.
+func (b Batch) rank() int {
+	switch {
+	case b.First:
+		return 0
+	case b.Wait == nil:
+		return 1
+	}
+	return 2
+}
