@@ -22,9 +22,14 @@ type Allowance struct {
 	Duration time.Duration // of each access
 	At       time.Time
 	Config   string // config commit it was made under
+	// Members and Duties are who was in the groups and on call that were asked
+	// for its making, see [Facts]: whether its maker might make it rests on them.
+	Members map[string][]Person
+	Duties  map[string][]Duty
 
-	Withdrawn   time.Time // zero while it stands
-	WithdrawnBy Person
+	Withdrawn      time.Time // zero while it stands
+	WithdrawnBy    Person
+	WithdrawnUnder string // config commit of the withdrawal
 
 	Reminded []EndReminder // who was told that it ends, in that order
 }
@@ -149,6 +154,7 @@ func MakeAllowance(f Facts, a Allow) (Allowance, error) {
 	return Allowance{
 		Seq: 1, By: f.Actor.Person, For: a.For.Person, Resource: res.ID, Target: res.Target,
 		From: from, To: to, Duration: a.Duration, At: now, Config: f.Rules.Commit,
+		Members: f.Members, Duties: f.Duties,
 	}, nil
 }
 
@@ -196,6 +202,7 @@ func (f Facts) ahead(x ruling, r Request) []Ballot {
 		}
 		out = append(out, b)
 	}
+	slices.Reverse(out) // as they were made: steps are met in order
 	return out
 }
 

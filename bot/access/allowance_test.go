@@ -103,6 +103,28 @@ func TestAllowanceVotes(t *testing.T) {
 	}
 }
 
+// TestAllowancesInSteps: pre-approvals count in the order in which they were made,
+// however the log hands them over.
+func TestAllowancesInSteps(t *testing.T) {
+	rules := policies(anyone("p", access.Way{Type: "steps", Steps: [][]access.Way{{group("sre")}, {{Type: "reviewers"}}}}))
+	first, code := allow(t, rules, bob, erin, t0, t0.Add(24*time.Hour), time.Hour)
+	second, other := allow(t, rules, carol, erin, t0, t0.Add(24*time.Hour), time.Hour)
+	if code != "ok" || other != "ok" {
+		t.Fatal(code, other)
+	}
+	second.ID, second.At = "01KAQ0000000000000000OTHER", t0.Add(time.Minute)
+	newestFirst := []access.Ahead{{Allowance: second, Made: rules}, {Allowance: first, Made: rules}}
+	f := access.Facts{Now: t0.Add(time.Hour), New: id, ID: "form:1", Actor: access.Actor{Person: erin}, Rules: rules, Filed: rules, Ahead: newestFirst}
+	events, err := access.Decide(f, access.Request{}, access.File{Resource: "admins"})
+	if err != nil || len(events) != 2 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	got, ok := events[1].Body.(access.Approval)
+	if want := []access.Person{bob, carol}; !ok || !cmp.Equal(got.Approvers, want) {
+		t.Errorf("%s by %v, want approved by %v", events[1].Body.Kind(), got.Approvers, want)
+	}
+}
+
 // TestUnreminded: a day before its end, or a quarter of the window if that is
 // shorter, each of the two is owed a reminder, once, and only while it stands.
 func TestUnreminded(t *testing.T) {

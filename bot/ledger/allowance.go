@@ -47,6 +47,9 @@ type allowanceRecord struct {
 	Recipient *person `yaml:"recipient,omitempty"`
 	Channel   string  `yaml:"channel,omitempty"`
 	TS        string  `yaml:"ts,omitempty"`
+
+	Groups map[string][]person `yaml:"groups,omitempty"`
+	OnCall map[string][]duty   `yaml:"on_call,omitempty"`
 }
 
 func encodeAllowance(r allowanceRecord) ([]byte, error) {
@@ -99,7 +102,7 @@ func FoldAllowance(before access.Allowance, f File) (access.Allowance, error) {
 	}
 	switch r.Event {
 	case "revoked":
-		before.Seq, before.Withdrawn, before.WithdrawnBy = n, r.At.UTC(), access.Person(r.By)
+		before.Seq, before.Withdrawn, before.WithdrawnBy, before.WithdrawnUnder = n, r.At.UTC(), access.Person(r.By), r.ConfigCommit
 		return before, nil
 	case "reminded":
 		return remind(before, r)
@@ -110,7 +113,7 @@ func FoldAllowance(before access.Allowance, f File) (access.Allowance, error) {
 	return access.Allowance{
 		ID: r.Allowance, Seq: 1, Delivery: r.EventID, By: access.Person(r.By), For: access.Person(*r.Principal),
 		Resource: r.Resource, Target: r.Target.value(), From: r.From.UTC(), To: r.To.UTC(), Duration: time.Duration(r.Duration),
-		At: r.At.UTC(), Config: r.ConfigCommit,
+		At: r.At.UTC(), Config: r.ConfigCommit, Members: groupsOf(r.Groups), Duties: dutiesOf(r.OnCall),
 	}, nil
 }
 
@@ -159,6 +162,7 @@ func (l *Ledger) Allow(ctx context.Context, id, delivery string, decide func() (
 	err = l.write(ctx, a, allowanceRecord{
 		EventID: delivery, Event: "approved", At: a.At, By: person(a.By), ConfigCommit: a.Config,
 		Principal: ptr(person(a.For)), Resource: a.Resource, From: a.From, To: a.To, Duration: length(a.Duration), Target: targetOf(a.Target),
+		Groups: groupRecords(a.Members), OnCall: dutyRecords(a.Duties),
 	}, 0)
 	return a, err
 }

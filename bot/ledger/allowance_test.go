@@ -15,6 +15,7 @@ import (
 	"countersign/bot/ledger"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 const allowanceID = "01KAQ0000000000000000ALLOW"
@@ -68,6 +69,22 @@ func TestAllowances(t *testing.T) {
 	}
 	if subject, _, _ := strings.Cut(store.Files()[0].Message, "\n"); subject != "pre-approve "+allowanceID+": alice → github/payments until 2026-11-25 09:00 UTC (by bob)" {
 		t.Errorf("subject %q", subject)
+	}
+}
+
+// TestAllowanceEvidence: who was in the groups and on call when a pre-approval
+// was made is read back as it was.
+func TestAllowanceEvidence(t *testing.T) {
+	store := &bottest.Store{}
+	want := allowance()
+	want.Members = map[string][]access.Person{"github:acme/dba": {bob}, "slack:ops": {}}
+	want.Duties = map[string][]access.Duty{"pagerduty": {{Person: bob, Policy: "P1", Level: 1, Schedule: "S1", Start: t0, End: t0.Add(time.Hour)}}}
+	if _, err := open(t, store).Allow(t.Context(), allowanceID, "cmd:1", func() (access.Allowance, error) { return want, nil }); err != nil {
+		t.Fatal(err)
+	}
+	want.ID, want.Delivery = allowanceID, "cmd:1"
+	if diff := cmp.Diff([]access.Allowance{want}, open(t, store).Allowances(), cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -200,7 +217,7 @@ func TestGoldenAllowances(t *testing.T) {
 	want := allowance()
 	want.ID, want.Delivery, want.Seq = allowanceID, "cmd:1", 3
 	want.Reminded = []access.EndReminder{reminder(bob)}
-	want.Withdrawn, want.WithdrawnBy = t0.Add(30*time.Hour), alice
+	want.Withdrawn, want.WithdrawnBy, want.WithdrawnUnder = t0.Add(30*time.Hour), alice, "5a7b"
 	var a access.Allowance
 	for i, event := range []string{"approved", "reminded", "revoked"} {
 		f, file := store.Files()[i], filepath.Join("testdata", "v1", "allowance", event+".yaml")

@@ -12,21 +12,7 @@ func recordOf(e access.Event) (record, error) {
 	r := record{
 		Version: formatVersion, EventID: e.ID, Request: e.Request, Event: e.Body.Kind(), At: e.At,
 		By: person(e.By), ConfigCommit: e.Config, Rules: e.Rules, RecordedLate: e.Late, Unreached: e.Unreached,
-	}
-	for key, members := range e.Groups {
-		if r.Groups == nil {
-			r.Groups = map[string][]person{}
-		}
-		r.Groups[key] = people(members)
-	}
-	for key, duties := range e.Duties {
-		if r.OnCall == nil {
-			r.OnCall = map[string][]duty{}
-		}
-		r.OnCall[key] = make([]duty, len(duties))
-		for i, d := range duties {
-			r.OnCall[key][i] = duty{d.Person.Email, d.Person.Slack, d.Policy, d.Level, d.Schedule, d.Start, d.End}
-		}
+		Groups: groupRecords(e.Groups), OnCall: dutyRecords(e.Duties),
 	}
 	switch b := e.Body.(type) {
 	case access.Requested:
@@ -170,6 +156,33 @@ func (r record) grantBody() (access.Body, error) {
 		}, nil
 	}
 	return nil, fmt.Errorf("decode event: %q is no event that this program knows", r.Event)
+}
+
+// groupRecords are who was in the groups that were asked; nil if none was.
+func groupRecords(groups map[string][]access.Person) map[string][]person {
+	if groups == nil {
+		return nil
+	}
+	out := map[string][]person{}
+	for key, members := range groups {
+		out[key] = people(members)
+	}
+	return out
+}
+
+// dutyRecords are who was on call where that was asked; nil if it was nowhere.
+func dutyRecords(duties map[string][]access.Duty) map[string][]duty {
+	if duties == nil {
+		return nil
+	}
+	out := map[string][]duty{}
+	for key, list := range duties {
+		out[key] = make([]duty, len(list))
+		for i, d := range list {
+			out[key][i] = duty{d.Person.Email, d.Person.Slack, d.Policy, d.Level, d.Schedule, d.Start, d.End}
+		}
+	}
+	return out
 }
 
 func groupsOf(groups map[string][]person) map[string][]access.Person {

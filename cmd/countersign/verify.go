@@ -206,7 +206,7 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 	if want := ledger.Dir(after.ID, after.FiledAt); path.Dir(x.Path) != want {
 		v.found(x.Commit, x.Path, "belongs into %s", want)
 	}
-	v.succeeds(ctx, x, e)
+	v.succeeds(ctx, x, e.Config, e.At)
 	v.requests[e.Request] = after
 }
 
@@ -222,13 +222,13 @@ const overlap = 2 * time.Minute
 
 // succeeds checks that the configuration never goes back: once a later one has
 // decided, an earlier one decides no more.
-func (v *verification) succeeds(ctx context.Context, x gitstore.Entry, e access.Event) {
+func (v *verification) succeeds(ctx context.Context, x gitstore.Entry, config string, at time.Time) {
 	switch {
-	case e.Config == "" || e.Config == v.newest || v.rules[e.Config] == nil:
-	case v.newest == "" || v.follows(ctx, v.newest, e.Config):
-		v.newest, v.since = e.Config, e.At
-	case e.At.After(v.since.Add(overlap)):
-		v.found(x.Commit, x.Path, "rests on the configuration %.10s, which %.10s had replaced at %s", e.Config, v.newest, v.since.Format(time.RFC3339))
+	case config == "" || config == v.newest || v.rules[config] == nil:
+	case v.newest == "" || v.follows(ctx, v.newest, config):
+		v.newest, v.since = config, at
+	case at.After(v.since.Add(overlap)):
+		v.found(x.Commit, x.Path, "rests on the configuration %.10s, which %.10s had replaced at %s", config, v.newest, v.since.Format(time.RFC3339))
 	}
 }
 
@@ -260,16 +260,36 @@ func (v *verification) allowance(ctx context.Context, id string, x gitstore.Entr
 		v.found(x.Commit, x.Path, "has the event id of %s", was)
 	}
 	v.events[event] = x.Path
-	if rules := v.at(ctx, a.Config); rules == nil {
-		v.found(x.Commit, x.Path, "the configuration that governed it cannot be read")
-	} else if before.Seq == 0 {
-		_, err = access.MakeAllowance(access.Facts{Now: a.At, Actor: access.Actor{Person: a.By}, Rules: rules}, access.Allow{
+	if err := v.justifyAllowance(ctx, x, before, a); err != nil {
+		v.found(x.Commit, x.Path, "not justified: %v", err)
+	}
+}
+
+// justifyAllowance decides the making or the withdrawal of a pre-approval anew.
+func (v *verification) justifyAllowance(ctx context.Context, x gitstore.Entry, before, a access.Allowance) error {
+	by, config, at := a.By, a.Config, a.At
+	if !a.Withdrawn.IsZero() {
+		by, config, at = a.WithdrawnBy, a.WithdrawnUnder, a.Withdrawn
+	}
+	rules := v.at(ctx, config)
+	if rules == nil {
+		return errors.New("the configuration that governed it cannot be read")
+	}
+	v.succeeds(ctx, x, config, at)
+	f := access.Facts{Now: at, Actor: access.Actor{Person: by}, Rules: rules, Members: a.Members, Duties: a.Duties}
+	var err error
+	switch {
+	case before.Seq == 0:
+		_, err = access.MakeAllowance(f, access.Allow{
 			For: access.Actor{Person: a.For}, Resource: a.Resource, From: a.From, To: a.To, Duration: a.Duration,
 		})
-		if err != nil {
-			v.found(x.Commit, x.Path, "not justified: would be refused: %v", err)
-		}
+	case !a.Withdrawn.IsZero():
+		err = access.MayWithdraw(f, before)
 	}
+	if err != nil {
+		return fmt.Errorf("would be refused: %w", err)
+	}
+	return nil
 }
 
 // ahead are the pre-approvals that may have counted for a request so far.
