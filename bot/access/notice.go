@@ -20,6 +20,11 @@ const (
 	noticeNotEnding = NoticeFailing + "-end"
 	NoticeReviewed  = "reviewed" // of a use of break-glass
 	NoticeUnpaged   = "unpaged"  // the people on call could not be called so far
+
+	// What approvers are told beside the approval message.
+	NoticeInvite = "approve"     // to each whom a policy names: a request waits
+	NoticeAsked  = "asked"       // followed by the round: an extension waits
+	NoticeGlass  = "broke_glass" // somebody took access without approval
 )
 
 // A Notice is a message that is owed: which one, and to whom (zero: to the

@@ -22,7 +22,7 @@ const metadataType = "countersign"
 
 // noticeAsked is the reply by which the approvers are told of an extension: an
 // update of the message above it would notify nobody. The round follows it.
-const noticeAsked = "asked"
+const noticeAsked = access.NoticeAsked
 
 // target is where a message belongs, and which one it is.
 type target struct {

@@ -14,7 +14,7 @@ import (
 
 // noticeGlass tells one of those who may review it that glass was broken; to nobody
 // in particular it is the reply in the thread by which all of them are called.
-const noticeGlass = "broke_glass"
+const noticeGlass = access.NoticeGlass
 
 // offer says whether break-glass is open to somebody.
 type offer struct {

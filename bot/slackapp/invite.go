@@ -13,7 +13,7 @@ import (
 
 // noticeApprove asks somebody, by direct message, for their approval; to nobody in
 // particular it is the reply by which many are asked at once.
-const noticeApprove = "approve"
+const noticeApprove = access.NoticeInvite
 
 // mostInvited is how many approvers are written to one by one; if there are more,
 // they are called in the thread.

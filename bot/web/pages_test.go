@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -246,6 +247,39 @@ func TestEveryEventIsTold(t *testing.T) {
 		"Reminded the approvers", "A review is due", "Reviewed", "Giving it failed for good", "Revoked: asks the provider", "Taking it away failed",
 		"the person had it before", "The extension was denied", "Told of the extension", "recorded later", "github:acme/dba", "members of slack:ops",
 		"carol@partner.example (level 2)")
+}
+
+// TestMarks: what Slack marks in a text is read as in Slack, also where it is only
+// glanced at.
+func TestMarks(t *testing.T) {
+	m := logOf(0, end)
+	s := m.tell(t, 1, end.Add(-time.Hour), alice, access.File{
+		Reason: "ask <@U0BOB|bob> in <#C0GENERAL|general>, <!here>, <!subteam^S1|@sre>, see <https://x.example/a|the doc> & <b>",
+	}).do(nobody, access.Notify{Request: fmt.Sprintf("01KTALE%019d", 1), Post: access.Post{Notice: "approve", To: bob, Channel: "D0BOB", TS: "1.000100"}})
+	server := serve(t, m, everything, end)
+	for _, path := range []string{"/", "/requests"} {
+		_, page, _ := get(t, server, path)
+		has(t, page, "<bdi>ask @bob in #general, @here, @sre, see the doc &amp; &lt;b&gt;</bdi>")
+	}
+	_, page, _ := get(t, server, "/requests/"+s.id)
+	_, reason, _ := strings.Cut(page, `class="reason">`)
+	reason, _, _ = strings.Cut(reason, "</dd>")
+	has(t, reason, `<b class="mention">@bob</b>`, `<b class="mention">@here</b>`, `<b class="mention">@sre</b>`, `href="https://x.example/a"`, "&amp; &lt;b&gt;")
+	has(t, page, "Asked for a decision")
+	lacks(t, page, "Posted a notice")
+}
+
+// TestUntil: what ended at its expiry ended when it was to end.
+func TestUntil(t *testing.T) {
+	m := logOf(0, end)
+	s := m.tell(t, 1, end.Add(-3*time.Hour), alice, access.File{}).granted(time.Hour)
+	s.now = s.r.Expires()
+	s.do(nobody, access.Expire{Request: s.id}, access.Finish{Request: s.id})
+	_, page, _ := get(t, serve(t, m, everything, end), "/requests/"+s.id)
+	has(t, page, "<dt>Until</dt>")
+	lacks(t, page, "Would have ended")
+	_, page, _ = get(t, serve(t, m, everything, end), "/requests/"+m.stories(t, end)["ended"].id)
+	has(t, page, "Would have ended")
 }
 
 func TestApprovals(t *testing.T) {

@@ -135,6 +135,9 @@ var notices = [...][2]string{
 	{access.NoticeReviewed, "Told of the review"},
 	{access.NoticePage, "Paged the people on call"},
 	{access.NoticeUnpaged, "Told that nobody could be paged"},
+	{access.NoticeInvite, "Asked for a decision"},
+	{access.NoticeAsked, "Asked for a decision on the extension"},
+	{access.NoticeGlass, "Told that glass was broken"},
 }
 
 func (t teller) notified(s *step, b access.Notified) {

@@ -155,7 +155,7 @@ func marked(whole, mark, target, label string, people map[string]string) templat
 		}
 		return show("@" + first(label, target))
 	case "#", "!":
-		return show(mark + first(label, target))
+		return show(addressed(mark, target, label))
 	case "mailto:":
 		return template.HTML(template.HTMLEscapeString(first(label, target)))
 	case "":
@@ -163,6 +163,36 @@ func marked(whole, mark, target, label string, people map[string]string) templat
 		return anchor(address, address) + template.HTML(template.HTMLEscapeString(whole[len(address):]))
 	}
 	return anchor(mark+target, first(label, mark+target))
+}
+
+// addressed is how Slack shows what a text is addressed to: a channel, or
+// everybody in it.
+func addressed(mark, target, label string) string {
+	if mark == "!" {
+		mark = "@"
+	}
+	if label != "" {
+		return mark + strings.TrimPrefix(label, mark)
+	}
+	return mark + target
+}
+
+// unmarked is a text of Slack's as one reads it, without its marks and without
+// links: for where a text is only glanced at.
+func unmarked(text string) string {
+	return spans.ReplaceAllStringFunc(text, func(whole string) string {
+		m := spans.FindStringSubmatch(whole)
+		switch mark, target, label := m[1], m[2], m[3]; mark {
+		case "":
+			return whole
+		case "@", "#", "!":
+			return addressed(mark, target, label)
+		case "mailto:":
+			return first(label, target)
+		default:
+			return first(label, mark+target)
+		}
+	})
 }
 
 // anchor is a link to another site. The address is shown, whatever the text
