@@ -15,6 +15,7 @@ type ruling struct {
 	rules   *Rules
 	taking  []Policy // enabled, in their hours, about this principal and resource
 	denies  []string // names of those that deny
+	doubts  []string // names of those that would deny if a directory said so
 	unsure  []Policy // those that would take part if a directory could be asked
 	limit   time.Duration
 	terms   Terms // the strictest of all; its OneParty means nothing
@@ -51,19 +52,20 @@ func (f Facts) rule(r *Rules, sure, perhaps []Policy, res Resource) ruling {
 	for _, p := range sure {
 		if p.Resource.about(res) {
 			x.taking = append(x.taking, p)
-			x.restrict(p)
+			x.restrict(p, &x.denies)
 		}
 	}
 	for _, p := range perhaps {
 		if p.Resource.about(res) {
 			x.unsure = append(x.unsure, p)
-			x.restrict(p)
+			x.restrict(p, &x.doubts)
 		}
 	}
 	return x
 }
 
-func (x *ruling) restrict(p Policy) {
+// restrict adds what a policy demands, and its name to a list if it denies.
+func (x *ruling) restrict(p Policy, denies *[]string) {
 	x.terms.RequireReason = x.terms.RequireReason || p.Terms.RequireReason
 	x.terms.RequireDuration = x.terms.RequireDuration || p.Terms.RequireDuration
 	if p.Terms.RequireTicket != nil {
@@ -73,7 +75,7 @@ func (x *ruling) restrict(p Policy) {
 		x.limit = min(x.limit, p.Terms.MaxDuration)
 	}
 	if slices.ContainsFunc(p.Approval, func(w Way) bool { return w.Type == "deny" }) {
-		x.denies = append(x.denies, p.Name)
+		*denies = append(*denies, p.Name)
 	}
 }
 
@@ -88,6 +90,8 @@ func (x ruling) allows(resource string) error {
 	switch {
 	case len(x.denies) > 0:
 		return refuse(PolicyDenies, "The access policy %s denies access to %s.", quoteAll(x.denies), resource)
+	case len(x.doubts) > 0:
+		return refuse(DirectoryDown, "Whether the access policy %s denies access to %s cannot be looked up right now: who is in its groups cannot be asked. Try again in a minute.", quoteAll(x.doubts), resource)
 	case len(x.taking) == 0 && len(x.unsure) > 0:
 		return refuse(DirectoryDown, "Who is in the groups of the access policies cannot be asked right now (%s), so nothing can be decided. Try again in a minute.", quoteAll(named(x.unsure)))
 	case len(x.taking) == 0:
