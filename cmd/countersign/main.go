@@ -126,8 +126,13 @@ func find(args []string) (command, []string, bool) {
 func usage(w io.Writer) {
 	fmt.Fprintln(w, "Countersign gives just-in-time access, approved in Slack and recorded in git.")
 	fmt.Fprintln(w, "\nUsage:")
+	const column = 36
 	for _, cmd := range commands() {
-		fmt.Fprintf(w, "  countersign %-24s %s\n", cmd.name+" "+cmd.args, cmd.short)
+		line := strings.TrimSpace(cmd.name + " " + cmd.args)
+		if len(line) > column { // what it does stands below
+			line += fmt.Sprintf("\n%*s", len("  countersign ")+column, "")
+		}
+		fmt.Fprintf(w, "  countersign %-*s %s\n", column, line, cmd.short)
 	}
 	fmt.Fprintln(w, "\nEach command has --help.")
 }

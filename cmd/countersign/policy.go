@@ -75,7 +75,11 @@ func runTest(f *config.File, t config.Test) string {
 		want = access.WouldBeGiven
 	}
 	if got.Outcome != want {
-		return fmt.Sprintf("  want %s\n  got  %s%s", want, got.Outcome, because(got))
+		wanted := string(want)
+		if len(t.Want) > 0 {
+			wanted += " by " + strings.Join(t.Want, ", ")
+		}
+		return fmt.Sprintf("  want %s\n  got  %s%s", wanted, got.Outcome, because(got))
 	}
 	if want != access.WouldNeedPeople {
 		return ""
@@ -98,6 +102,8 @@ func because(e access.Explanation) string {
 	switch e.Outcome {
 	case access.WouldBeDenied:
 		return ": " + e.Reason
+	case access.WouldBeGiven:
+		return ": " + strings.ReplaceAll(string(e.Source), "_", " ")
 	case access.WouldNeedPeople:
 		return ": it takes " + e.Takes
 	}
@@ -166,6 +172,11 @@ asked.`)
 	}
 	if *as == "" || *id == "" {
 		return usageError{"--as and --resource are needed"}
+	}
+	for _, address := range []string{*as, *principal} {
+		if address != "" && !strings.Contains(address, "@") {
+			return usageError{fmt.Sprintf("%q is not an e-mail address", address)}
+		}
 	}
 	now := time.Now()
 	if *at != "" {

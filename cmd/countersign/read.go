@@ -77,7 +77,7 @@ func configCheck(_ context.Context, args []string, c console) error {
 	}
 	rules, warnings, err := config.Parse(name, data, "")
 	for _, w := range warnings {
-		fmt.Fprintf(c.err, "%s\n", w)
+		fmt.Fprintf(c.err, "warning: %s\n", w)
 	}
 	if err != nil {
 		fmt.Fprintln(c.err, err)
