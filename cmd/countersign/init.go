@@ -166,7 +166,7 @@ func (n *initiation) beginLog(ctx context.Context, repo *gitstore.Repo, signer *
 	}
 	defer unlock()
 	log, err := gitstore.OpenLog(ctx, gitstore.LogConfig{
-		Repo: repo, Branch: "audit", Identity: botIdentity, Signer: signer, Marker: filepath.Join(n.dataDir, "log-exists"),
+		Repo: repo, Branch: "audit", Identity: botIdentity, Signer: signer, Marker: filepath.Join(n.dataDir, logMarker),
 	})
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ func (n *initiation) beginLog(ctx context.Context, repo *gitstore.Repo, signer *
 // look opens the repository, nil where there is none yet, and refuses what is not
 // to be touched.
 func (n *initiation) look(ctx context.Context, here bool) (*gitstore.Repo, error) {
-	marker := filepath.Join(n.dataDir, "log-exists")
+	marker := filepath.Join(n.dataDir, logMarker)
 	if _, err := os.Stat(marker); here && err == nil {
 		return nil, fmt.Errorf("%s belongs to a bot that has a log already (%s says which): choose another --data-dir; nothing was changed", n.dataDir, marker)
 	}

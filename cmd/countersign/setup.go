@@ -31,6 +31,7 @@ type setup struct {
 	pagerdutyEvents          string // address of that API; empty: PagerDuty's
 	page                     string // address of the dashboard, without a path; empty: none
 	entrance                 entrance
+	reportWorkflow           string // --report-workflow; unset: nobody is asked for reports
 	log                      *slog.Logger
 }
 
@@ -52,6 +53,8 @@ func readSetup(fs *flag.FlagSet, args []string, c console) (setup, error) {
 		return s, usageError{"--repo is missing"}
 	case s.poll < time.Second:
 		return s, usageError{"--poll is at least 1s"}
+	case s.reportWorkflow != "" && !workflowShape.MatchString(s.reportWorkflow):
+		return s, usageError{"--report-workflow wants the name of a workflow's file, such as report.yml, or report.yml@BRANCH"}
 	}
 	if s.dataDir == "" {
 		dir, err := stateDir(c)
@@ -77,6 +80,7 @@ func (s *setup) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.page, "dashboard", "", "the `URL` of the dashboard as browsers see it, such as https://access.example.com; it needs a sign-in")
 	fs.StringVar(&s.entrance.header, "dashboard-header", "", "the `NAME` of the header in which a reverse proxy that signs people in gives their address")
 	fs.StringVar(&s.entrance.proxies, "dashboard-proxy", "", "the `ADDRESSES` from which that proxy connects, by commas")
+	fs.StringVar(&s.reportWorkflow, "report-workflow", "", "the `FILE[@BRANCH]` of the workflow on GitHub that is started, at most every 10 minutes, when the log has moved, such as report.yml (BRANCH: as --config-branch)")
 	fs.StringVar(&s.execDir, "exec-dir", "", "the `DIR` of the programs that exec resources may run; unset: none runs")
 }
 

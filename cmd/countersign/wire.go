@@ -47,6 +47,7 @@ type service struct {
 	providers  map[string]bot.Provider // by the name that resources use; without github where nobody signs in there
 	withheld   sync.Map                // what was said of resources that are not offered
 	feed       *feed                   // of the dashboard; nil without one
+	reporter   *bot.Reporter           // has reports made; nil where nobody is asked for them
 
 	replaced string // the log's config commit that another history was accepted to replace; empty: none
 }
@@ -274,6 +275,10 @@ func (v *service) connect() error {
 		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger, AllowanceNotifier: app,
 		Directories: directories, OnCall: onCall, Alarm: alarm,
 	})
+	if err != nil {
+		return err
+	}
+	v.reporter, err = v.openReporter()
 	return err
 }
 
@@ -313,10 +318,16 @@ func (v *service) run(ctx context.Context) error {
 	defer v.unlock()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	done := make(chan error, 3)
+	done := make(chan error, 4)
 	go func() {
 		if v.feed != nil {
 			v.feed.run(ctx)
+		}
+		done <- nil
+	}()
+	go func() {
+		if v.reporter != nil {
+			v.reporter.Run(ctx)
 		}
 		done <- nil
 	}()
@@ -333,7 +344,7 @@ func (v *service) run(ctx context.Context) error {
 		done <- err
 	}()
 	v.bot.Told(ctx, v.first)
-	err := errors.Join(<-done, <-done, <-done)
+	err := errors.Join(<-done, <-done, <-done, <-done)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
