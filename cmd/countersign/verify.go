@@ -76,6 +76,7 @@ type verification struct {
 	source   *gitstore.Repo
 	newest   string    // config commit that the log rests on so far
 	since    time.Time // when that was first so
+	decided  time.Time // the newest decision so far
 }
 
 // verified is the outcome, as printed with --json.
@@ -136,6 +137,7 @@ func (v *verification) run(ctx context.Context) error {
 		v.found(p.Commit, p.Path, "%s", p.Text)
 	}
 	v.overdue(report.To)
+	v.unexamined()
 	v.result.Head, v.result.Commits, v.result.From, v.result.To = report.Head, report.Commits, report.From.UTC(), report.To.UTC()
 	v.result.Requests, v.result.OK = len(v.requests), len(v.result.Problems) == 0
 	return nil
@@ -207,6 +209,8 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 		v.found(x.Commit, x.Path, "belongs into %s", want)
 	}
 	v.succeeds(ctx, x, e.Config, e.At)
+	v.dated(x, e)
+	v.again(ctx, x, e, before)
 	v.requests[e.Request] = after
 }
 
