@@ -242,7 +242,14 @@ const retellAfter = time.Hour
 
 // failed plans the retry, and records the failure if the log does not yet say it.
 func (e *engine) failed(ctx context.Context, r access.Request, due access.Effect, err error) {
-	e.b.Log.Error("owed, and not yet possible; it is tried again", "request", r.ID, "effect", due, "err", err)
+	text := err.Error()
+	waits, waiting := errors.AsType[*access.Awaiting](err)
+	if waiting {
+		text = waits.For
+		e.b.Log.Info("owed, and waiting for somebody", "request", r.ID, "effect", due, "for", text)
+	} else {
+		e.b.Log.Error("owed, and not yet possible; it is tried again", "request", r.ID, "effect", due, "err", err)
+	}
 	e.mu.Lock()
 	x := e.retries[r.ID]
 	if x == nil || x.effect != due {
@@ -251,17 +258,20 @@ func (e *engine) failed(ctx context.Context, r access.Request, due access.Effect
 	}
 	x.failures++
 	x.at = e.b.Now().Add(backoff(x.failures))
+	if waiting {
+		x.at = e.b.Now().Add(lookAgain(x.failures))
+	}
 	e.mu.Unlock()
 	if due != access.DoGrant && due != access.DoRevoke {
 		return
 	}
 	now, _ := e.b.Ledger.Request(r.ID)
-	if now.Failure != nil && e.b.Now().Sub(now.Failure.At) < retellAfter {
+	if f := now.Failure; f != nil && f.Waiting == waiting && (e.b.Now().Sub(f.At) < retellAfter || waiting && f.Error == access.Clean(text, 1000)) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, intentTimeout)
 	defer cancel()
-	if err := e.record(ctx, r.ID, access.Fail{Request: r.ID, Error: err.Error()}); err != nil {
+	if err := e.record(ctx, r.ID, access.Fail{Request: r.ID, Error: text, Waiting: waiting}); err != nil {
 		e.b.Log.Error("a failure cannot be recorded", "request", r.ID, "err", err)
 	}
 }
@@ -271,6 +281,12 @@ func (e *engine) failed(ctx context.Context, r access.Request, due access.Effect
 func backoff(failures int) time.Duration {
 	d := min(10*time.Second<<min(failures-1, 10), 5*time.Minute)
 	return d*3/4 + rand.N(d/2)
+}
+
+// lookAgain is when to look whether somebody has done their part: after 5 s, 10 s,
+// 20 s and so on, then every minute.
+func lookAgain(looks int) time.Duration {
+	return min(5*time.Second<<min(looks-1, 10), time.Minute)
 }
 
 func (e *engine) clear(id string) {

@@ -13,6 +13,10 @@ import (
 // Grant and Revoke are idempotent: granting what is there, and revoking what
 // is gone, succeed. A person, team or entry that no longer exists counts as
 // revoked. After an error the effect is unknown, and the bot asks again.
+//
+// Where the provider has done its part and somebody else has to do theirs, Grant
+// and Revoke answer an error that wraps [access.Awaiting], which says what and by
+// whom. People are told, and the bot asks again until it is done.
 type Provider interface {
 	// Subject names the principal's account at the provider. It answers an
 	// error that wraps [access.ErrNoAccount] where there is none and never will

@@ -117,3 +117,13 @@ type Order struct {
 // ErrNoAccount is what a provider answers when the person has no account that
 // could be given access. No retry can mend it.
 var ErrNoAccount = errors.New("no account at the provider")
+
+// Awaiting is the error of a provider that has done its part. The effect is there
+// as soon as somebody else has done theirs: accepts an invitation, merges a pull
+// request. It is no failure, and the provider is asked again.
+type Awaiting struct {
+	For string // what is to be done and by whom, one sentence for people
+}
+
+// Error implements error.
+func (w *Awaiting) Error() string { return w.For }

@@ -23,10 +23,12 @@ type Granted struct {
 	Before Presence
 }
 
-// GrantFailed records that it could not. Final: no retry can mend it.
+// GrantFailed records that it could not. Final: no retry can mend it. Waiting: it
+// is for somebody else to do their part, see [Awaiting].
 type GrantFailed struct {
-	Error string
-	Final bool
+	Error   string
+	Final   bool
+	Waiting bool
 }
 
 // RevokeIntent records that an access is to end, and why: at its expiry, by an
@@ -45,7 +47,10 @@ type Ended struct {
 
 // RevokeFailed records that the provider could not end the access. It is tried
 // again without end.
-type RevokeFailed struct{ Error string }
+type RevokeFailed struct {
+	Error   string
+	Waiting bool // as in [GrantFailed]
+}
 
 // Kind implements [Body].
 func (GrantIntent) Kind() string { return "grant_intent" }
@@ -130,7 +135,7 @@ func (b GrantFailed) apply(r *Request, e Event) error {
 		r.End = &End{At: e.At, Reason: b.Error}
 		return nil
 	}
-	r.fail(e, false, b.Error)
+	r.fail(e, Failure{Error: b.Error, Waiting: b.Waiting})
 	return nil
 }
 
@@ -172,16 +177,16 @@ func (b RevokeFailed) apply(r *Request, e Event) error {
 	if r.Ending == nil {
 		return fmt.Errorf("failed to end what was not to end")
 	}
-	r.fail(e, true, b.Error)
+	r.fail(e, Failure{Revoking: true, Error: b.Error, Waiting: b.Waiting})
 	return nil
 }
 
-func (r *Request) fail(e Event, revoking bool, text string) {
-	since := e.At
-	if r.Failure != nil {
-		since = r.Failure.Since
+func (r *Request) fail(e Event, f Failure) {
+	f.At, f.Since = e.At, e.At
+	if r.Failure != nil && r.Failure.Waiting == f.Waiting {
+		f.Since = r.Failure.Since
 	}
-	r.Failure = &Failure{At: e.At, Since: since, Revoking: revoking, Error: text}
+	r.Failure = &f
 }
 
 func (c Cause) valid() error {
@@ -301,6 +306,7 @@ type (
 		Request string
 		Error   string
 		Final   bool
+		Waiting bool // see [Awaiting]
 	}
 	// Expire records the intent to end what is past its expiry.
 	Expire struct{ Request string }
@@ -354,11 +360,11 @@ func (a Fail) decide(f Facts, r Request) ([]Event, error) {
 	case r.Status != Approved && r.Status != Live:
 		return nil, nil
 	case r.Ending != nil:
-		return []Event{f.event(r, RevokeFailed{Error: text})}, nil
+		return []Event{f.event(r, RevokeFailed{Error: text, Waiting: a.Waiting})}, nil
 	case r.Status == Approved:
-		return []Event{f.event(r, GrantFailed{Error: text, Final: a.Final})}, nil
+		return []Event{f.event(r, GrantFailed{Error: text, Final: a.Final, Waiting: a.Waiting})}, nil
 	case r.behind():
-		return []Event{f.event(r, GrantFailed{Error: text})}, nil
+		return []Event{f.event(r, GrantFailed{Error: text, Waiting: a.Waiting})}, nil
 	}
 	return nil, nil
 }

@@ -18,6 +18,7 @@ const (
 	NoticeFailing   = "failing"
 	NoticeExtension = "extension" // followed by the round
 	noticeNotEnding = NoticeFailing + "-end"
+	NoticeWaiting   = "waiting"  // for somebody to do their part of giving the access; -end: of ending it
 	NoticeReviewed  = "reviewed" // of a use of break-glass
 	NoticeUnpaged   = "unpaged"  // the people on call could not be called so far
 
@@ -77,6 +78,10 @@ func (r Request) due(now time.Time) []string {
 		names = append(names, NoticeApproved)
 		switch {
 		case r.Failure == nil:
+		case r.Failure.Waiting && r.Failure.Revoking:
+			names = append(names, NoticeWaiting+"-end")
+		case r.Failure.Waiting:
+			names = append(names, NoticeWaiting)
 		case r.Failure.Revoking:
 			names = append(names, noticeNotEnding)
 		default:

@@ -118,9 +118,9 @@ func AlarmOf(r Request, now time.Time) Alarm {
 		a = Alarm{"critical", what + " has outlived its end by more than " + Spell(over.Truncate(time.Hour))}
 	case over >= errorAfter:
 		a = Alarm{"error", what + " has outlived its end, " + r.Expires().UTC().Format(time.RFC3339)}
-	case f != nil && f.Revoking:
+	case f != nil && f.Revoking && !f.Waiting:
 		a = Alarm{"warning", what + " cannot be ended so far"}
-	case f != nil && now.Sub(f.Since) >= alarmPatience:
+	case f != nil && !f.Waiting && now.Sub(f.Since) >= alarmPatience:
 		a = Alarm{"warning", what + " cannot be given so far"}
 	default:
 		return Alarm{}

@@ -29,7 +29,7 @@ type Request struct {
 	Votes     []Ballot   // approvals that were not enough by themselves
 	Decision  *Decision  // approved, denied, cancelled or timed out; nil while pending
 	Grant     *Grant     // nil until the intent to grant stands in the log
-	Failure   *Failure   // what does not work right now, and is being tried again
+	Failure   *Failure   // what does not work right now or waits for somebody, and is being tried again
 	Ending    *Ending    // an early or due end that stands in the log but is not done yet
 	End       *End       // how it ended
 	Extension *Extension // an extension that waits for its decision
@@ -69,12 +69,14 @@ type Grant struct {
 	Until     time.Time // the end that the provider knows of
 }
 
-// A Failure is an effect that the provider refuses or cannot be reached for.
+// A Failure is an effect that is not there yet: the provider refuses it, cannot be
+// reached, or waits for somebody.
 type Failure struct {
 	At       time.Time // when it was last recorded
 	Since    time.Time
-	Revoking bool // whether it is the end that fails
-	Error    string
+	Revoking bool   // whether it is the end that fails
+	Waiting  bool   // nothing is wrong: somebody has to do their part, see [Awaiting]
+	Error    string // or what it waits for
 }
 
 // Cause is why an access ends. Each is also the name of the ending event.
@@ -168,7 +170,7 @@ type Refused struct {
 
 // Shown is the status as people see it: what fails is shown as failed while it does.
 func (r Request) Shown() Status {
-	if r.Failure != nil && !r.Status.Ended() {
+	if r.Failure != nil && !r.Failure.Waiting && !r.Status.Ended() {
 		return Failed
 	}
 	return r.Status

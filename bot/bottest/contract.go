@@ -29,6 +29,9 @@ type Fixture struct {
 	// Give and Take change the world behind the provider's back. Nil: the world
 	// is changed by the provider alone.
 	Give, Take func(t *testing.T, target access.Target, subject string)
+	// Settle lets people do all that an answer waits for, see [access.Awaiting].
+	// Nil: no answer does.
+	Settle func(t *testing.T)
 	// Inject makes the next call that changes something go wrong. Nil: it cannot.
 	Inject func(t *testing.T, f Fault)
 }
@@ -98,16 +101,33 @@ func (s *suite) order(subject string, who access.Account) access.Order {
 
 func (s *suite) grant(t *testing.T, o access.Order) {
 	t.Helper()
-	if err := s.Provider.Grant(deadline(t), o); err != nil {
+	if err := s.settled(t, s.Provider.Grant, o); err != nil {
 		t.Fatalf("Grant to %s: %v", o.Subject, err)
 	}
 }
 
 func (s *suite) revoke(t *testing.T, o access.Order) {
 	t.Helper()
-	if err := s.Provider.Revoke(deadline(t), o); err != nil {
+	if err := s.settled(t, s.Provider.Revoke, o); err != nil {
 		t.Fatalf("Revoke from %s: %v", o.Subject, err)
 	}
+}
+
+// settled gives an order and, where the answer waits for somebody, lets them do
+// their part and gives it again. As long as they have not, the answer is the same.
+func (s *suite) settled(t *testing.T, do func(context.Context, access.Order) error, o access.Order) error {
+	t.Helper()
+	err := do(deadline(t), o)
+	first, waits := errors.AsType[*access.Awaiting](err)
+	if !waits || s.Settle == nil {
+		return err
+	}
+	again, _ := errors.AsType[*access.Awaiting](do(deadline(t), o))
+	if d := cmp.Diff(first, again); d != "" || first.For == "" {
+		t.Errorf("what is waited for changes, or is not said (-first +again)\n%s", d)
+	}
+	s.Settle(t)
+	return do(deadline(t), o)
 }
 
 // holders compares who has the access with who should, in any order, and what
@@ -258,16 +278,29 @@ func (s *suite) atOnce(t *testing.T) {
 
 func (s *suite) both(t *testing.T, do func(context.Context, access.Order) error) {
 	t.Helper()
-	ctx := deadline(t)
 	var wg sync.WaitGroup
-	for _, o := range []access.Order{s.order(s.alice, s.Alice), s.order(s.bob, s.Bob)} {
+	var waits sync.Map // by subject
+	orders := []access.Order{s.order(s.alice, s.Alice), s.order(s.bob, s.Bob)}
+	for _, o := range orders {
 		wg.Go(func() {
-			if err := do(ctx, o); err != nil {
+			err := do(deadline(t), o)
+			if _, ok := errors.AsType[*access.Awaiting](err); ok && s.Settle != nil {
+				waits.Store(o.Subject, true)
+			} else if err != nil {
 				t.Errorf("%s, at the same time as somebody else: %v", o.Subject, err)
 			}
 		})
 	}
 	wg.Wait()
+	for _, o := range orders {
+		if _, ok := waits.Load(o.Subject); !ok {
+			continue
+		}
+		s.Settle(t)
+		if err := s.settled(t, do, o); err != nil {
+			t.Errorf("%s, after everybody did their part: %v", o.Subject, err)
+		}
+	}
 }
 
 // cancelled: a call whose context has ended does nothing, and says so.

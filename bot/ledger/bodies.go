@@ -44,13 +44,13 @@ func recordOf(e access.Event) (record, error) {
 	case access.Granted:
 		r.ExpiresAt, r.ObservedBefore = b.Until, string(b.Before)
 	case access.GrantFailed:
-		r.Error, r.Final = text(b.Error), b.Final
+		r.Error, r.Final, r.Waiting = text(b.Error), b.Final, b.Waiting
 	case access.RevokeIntent:
 		r.Cause, r.Reason = string(b.Cause), text(b.Reason)
 	case access.Ended:
 		r.Kept = b.Kept
 	case access.RevokeFailed:
-		r.Error = text(b.Error)
+		r.Error, r.Waiting = text(b.Error), b.Waiting
 	case access.ExtensionRequested:
 		r.Duration, r.Reason = length(b.Duration), text(b.Reason)
 	case access.ExtensionDenied:
@@ -139,11 +139,11 @@ func (r record) grantBody() (access.Body, error) {
 	case "granted":
 		return access.Granted{Until: r.ExpiresAt.UTC(), Before: access.Presence(r.ObservedBefore)}, nil
 	case "grant_failed":
-		return access.GrantFailed{Error: string(r.Error), Final: r.Final}, nil
+		return access.GrantFailed{Error: string(r.Error), Final: r.Final, Waiting: r.Waiting}, nil
 	case "revoke_intent":
 		return access.RevokeIntent{Cause: access.Cause(r.Cause), Reason: string(r.Reason)}, nil
 	case "revoke_failed":
-		return access.RevokeFailed{Error: string(r.Error)}, nil
+		return access.RevokeFailed{Error: string(r.Error), Waiting: r.Waiting}, nil
 	case "expired", "revoked", "given_back":
 		return access.Ended{Cause: access.Cause(r.Event), Kept: r.Kept}, nil
 	case "extension_requested":

@@ -92,10 +92,12 @@ func kinds() []access.Event {
 	unreached := event(33, alice, access.Requested{Requestor: alice, Principal: alice, Resource: "github/payments", Target: target})
 	unreached.Unreached = []string{"github:acme/dba", "pagerduty"}
 	granted := event(31, access.Person{}, access.Granted{Until: t0.Add(3 * time.Hour), Before: access.Present})
+	waits := event(30, access.Person{}, access.GrantFailed{Error: "They accept.", Waiting: true})
+	stays := event(29, access.Person{}, access.RevokeFailed{Error: "They merge.", Waiting: true})
 	denied := event(32, bob, access.Denial{Policies: []string{"payments by sre"}})
 	return append(all, broken, event(36, access.Person{}, access.ReviewDue{}), event(35, bob, access.Reviewed{Text: hostile}), escalated, vote,
 		event(41, bob, access.Denial{Reason: hostile}), event(42, alice, access.Cancellation{}), event(43, access.Person{}, access.Timeout{}),
-		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late, calls, unreached, denied, granted)
+		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late, calls, unreached, denied, granted, waits, stays)
 }
 
 // TestGolden: files written by any earlier version read the same for ever, and

@@ -27,8 +27,23 @@ var verbs = map[string]string{
 // part of the format, so that auditors may rely on it: it may never change for
 // an event that can be recorded today.
 func Message(r access.Request, e access.Event) string {
-	subject := fmt.Sprintf("%s %s: %s → %s%s%s", verbs[e.Body.Kind()], r.ID, local(r.Principal), resource(r.Resource), detail(r, e), by(e))
+	subject := fmt.Sprintf("%s %s: %s → %s%s%s", verb(e.Body), r.ID, local(r.Principal), resource(r.Resource), detail(r, e), by(e))
 	return subject + "\n\n" + strings.Join(trailers(r, e), "\n") + "\n"
+}
+
+// verb begins the subject line of an event.
+func verb(b access.Body) string {
+	switch b := b.(type) {
+	case access.GrantFailed:
+		if b.Waiting {
+			return "wait to grant"
+		}
+	case access.RevokeFailed:
+		if b.Waiting {
+			return "wait to revoke"
+		}
+	}
+	return verbs[b.Kind()]
 }
 
 // trailers are the machine-readable lines that end the commit message of an

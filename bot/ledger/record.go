@@ -58,6 +58,7 @@ type record struct {
 	Kept           string `yaml:"kept,omitempty"`
 	Error          text   `yaml:"error,omitempty"`
 	Final          bool   `yaml:"final,omitempty"`
+	Waiting        bool   `yaml:"waiting,omitempty"`
 
 	TS       string `yaml:"ts,omitempty"`
 	Bot      string `yaml:"bot,omitempty"`

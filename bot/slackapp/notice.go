@@ -80,7 +80,7 @@ func stateText(r access.Request, kind, notice string, to access.Person, s scene)
 		return expiringText(r, to, s.vendors)
 	case access.NoticeUnpaged:
 		return unpagedText(r, to, s.vendors)
-	case access.NoticeFailing:
+	case access.NoticeFailing, access.NoticeWaiting:
 		return failingText(r, to, s.vendors)
 	case access.NoticeExtension:
 		return extensionText(r, notice, to, s.vendors)

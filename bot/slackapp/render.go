@@ -157,6 +157,11 @@ func bySomebody(p access.Person) string {
 }
 
 func failing(r access.Request, f *access.Failure) string {
+	if f.Waiting && f.Revoking {
+		return "⏳ *Still there*: ending the access waits, since " + date(f.Since) + ". " + inert(f.Error, 400)
+	} else if f.Waiting {
+		return "⏳ *Not there yet*, waiting since " + date(f.Since) + ". " + inert(f.Error, 400)
+	}
 	what := "Giving the access"
 	switch {
 	case f.Revoking:

@@ -27,6 +27,7 @@ type life struct {
 	Review     *access.Review
 	Since      time.Time // since when it fails
 	Revoking   bool
+	Waiting    bool
 	FiledUnder commit
 	Decision   commit
 	Steps      []step
@@ -133,7 +134,7 @@ func (s *Server) outline(r access.Request, v view) *life {
 		l.Account = g.Subject
 	}
 	if f := r.Failure; f != nil {
-		l.Since, l.Revoking = f.Since, f.Revoking
+		l.Since, l.Revoking, l.Waiting = f.Since, f.Revoking, f.Waiting
 	}
 	if e := r.Ending; e != nil && r.End == nil {
 		l.Ending = spell(e.Cause)

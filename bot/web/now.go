@@ -28,6 +28,7 @@ type nowPage struct {
 type failing struct {
 	row
 	Revoking   bool
+	Waiting    bool
 	Error      string
 	Since, Try time.Time
 }
@@ -102,7 +103,7 @@ func (p *nowPage) have(l live, q access.Request) {
 	p.Live = append(p.Live, l)
 	switch f := q.Failure; {
 	case f != nil:
-		p.Failing = append(p.Failing, failing{l.row, f.Revoking, f.Error, f.Since, f.At})
+		p.Failing = append(p.Failing, failing{l.row, f.Revoking, f.Waiting, f.Error, f.Since, f.At})
 	case l.Left < -access.Grace:
 		p.Overdue = append(p.Overdue, l)
 	}

@@ -131,6 +131,7 @@ var notices = [...][2]string{
 	{access.NoticeExpiring, "Told that it is about to end"},
 	{access.NoticeEnded, "Told of the end"},
 	{access.NoticeFailing, "Told that it does not work yet"},
+	{access.NoticeWaiting, "Told what it waits for"},
 	{access.NoticeExtension, "Told of the extension"},
 	{access.NoticeReviewed, "Told of the review"},
 	{access.NoticePage, "Paged the people on call"},
@@ -185,10 +186,16 @@ func (t teller) grant(s *step, e access.Event) bool {
 		if b.Final {
 			s.Title = "Giving it failed for good"
 		}
+		if b.Waiting {
+			s.Tone, s.Title = "quiet", "Giving it waits for somebody"
+		}
 	case access.RevokeIntent:
 		s.Tone, s.Title, s.Quote = "quiet", ending(b.Cause)+": asks the provider to take it away", t.quote(b.Reason)
 	case access.RevokeFailed:
 		s.Tone, s.Title, s.Quote = "bad", "Taking it away failed; it is tried again", t.quote(b.Error)
+		if b.Waiting {
+			s.Title = "Taking it away waits for somebody"
+		}
 	case access.Ended:
 		s.Title = ending(b.Cause) + ": the access is gone"
 		if b.Kept != "" {

@@ -71,7 +71,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	failing, oldest := map[string]int{"grant": 0, "revoke": 0}, 0.0
 	for _, r := range m.v.ledger.Open() {
 		open[r.Shown()]++
-		if f := r.Failure; f != nil {
+		if f := r.Failure; f != nil && !f.Waiting {
 			effect := "grant"
 			if f.Revoking {
 				effect = "revoke"

@@ -43,7 +43,7 @@ func (v *service) openProviders(ctx context.Context, own ...*gitstore.Repo) erro
 	if client == nil || err != nil {
 		return err
 	}
-	hub, err := github.New(github.Config{Client: client, BaseURL: v.githubAPI, Now: time.Now, Note: v.noteGitHub})
+	hub, err := github.New(github.Config{Client: client, BaseURL: v.githubAPI, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("GITHUB_API_URL: %w", err)
 	}
@@ -82,11 +82,6 @@ func (v *service) variable(name string) string {
 		v.log.Warn("a variable cannot be read", "err", err)
 	}
 	return value
-}
-
-// noteGitHub passes on what a person has to do before a grant is of use.
-func (v *service) noteGitHub(_ context.Context, n github.Note) {
-	v.log.Info("invited, and not yet accepted", "request", n.Request, "resource", n.Resource, "login", n.Login)
 }
 
 // unready says why access to a target could not be given by this bot, as it was

@@ -29,7 +29,7 @@ func slugs(t *testing.T, p *github.Provider) []string {
 func TestDiscover(t *testing.T) {
 	h := newHub(t)
 	h.PerPage = 2
-	p, _ := provider(t, h)
+	p := provider(t, h)
 	h.Do(func() {
 		h.Teams["acme/a-team"], h.Teams["acme/zoo"], h.Teams["acme/z"] = &githubtest.Team{}, &githubtest.Team{}, &githubtest.Team{}
 	})
@@ -53,7 +53,7 @@ func TestDiscover(t *testing.T) {
 func TestDiscoverAsksForChanges(t *testing.T) {
 	h := newHub(t)
 	h.PerPage = 1
-	p, _ := provider(t, h)
+	p := provider(t, h)
 	slugs(t, p)
 	h.Do(func() { h.Sent = map[int]int{} })
 	if _, err := p.Discover(within(t), "ACME"); err != nil { // the same organization
@@ -70,7 +70,7 @@ func TestDiscoverAsksForChanges(t *testing.T) {
 // same as before.
 func TestDiscoverFullPage(t *testing.T) {
 	h := newHub(t)
-	p, _ := provider(t, h)
+	p := provider(t, h)
 	h.Do(func() {
 		for i := range 98 {
 			h.Teams[fmt.Sprintf("acme/a%03d", i)] = &githubtest.Team{}
@@ -88,7 +88,7 @@ func TestDiscoverFullPage(t *testing.T) {
 // TestNoHalfDiscovery: half of the teams are none.
 func TestNoHalfDiscovery(t *testing.T) {
 	h := newHub(t)
-	p, _ := provider(t, h)
+	p := provider(t, h)
 	slugs(t, p)
 	for name, a := range map[string]githubtest.Reply{
 		"not found": githubtest.NotFound(), "null": {Status: 200, Body: "null"}, "server": githubtest.Refuse(502, "no"), "modified?": {Status: 304},
@@ -96,7 +96,7 @@ func TestNoHalfDiscovery(t *testing.T) {
 	} {
 		q := p
 		if name == "modified?" {
-			q, _ = provider(t, h) // knows nothing yet
+			q = provider(t, h) // knows nothing yet
 		}
 		h.Do(func() { h.Answer["GET /orgs/acme/teams"] = a })
 		if found, err := q.Discover(within(t), "acme"); err == nil || found != nil {
@@ -120,7 +120,7 @@ func TestNoHalfDiscovery(t *testing.T) {
 func TestDiscoverAtOnce(t *testing.T) {
 	h := newHub(t)
 	h.PerPage = 1
-	p, _ := provider(t, h)
+	p := provider(t, h)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

@@ -42,8 +42,7 @@ func TestLimits(t *testing.T) {
 	for _, tt := range tests {
 		for _, path := range []string{"GET /user/101", "GET /repos/acme/payments/invitations", "GET /repos/acme/payments/collaborators", "PUT /repos/acme/payments/collaborators/alice-gh"} {
 			h := newHub(t)
-			n := &notes{}
-			p, err := github.New(github.Config{Client: h.client(), BaseURL: h.URL + "/api/v3/", Now: func() time.Time { return now }, Note: n.add})
+			p, err := github.New(github.Config{Client: h.client(), BaseURL: h.URL + "/api/v3/", Now: func() time.Time { return now }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +70,7 @@ func TestLimits(t *testing.T) {
 // TestLimitIsKept: while a limit lasts, GitHub is not asked.
 func TestLimitIsKept(t *testing.T) {
 	h := newHub(t)
-	p, _ := provider(t, h)
+	p := provider(t, h)
 	a := githubtest.Refuse(403, "API rate limit exceeded")
 	a.Header = map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10)}
 	h.Do(func() { h.Answer["GET /user/101"] = a })
@@ -112,7 +111,7 @@ func TestAdvice(t *testing.T) {
 	for name, at := range places() {
 		for _, tt := range tests {
 			h := newHub(t)
-			p, _ := provider(t, h)
+			p := provider(t, h)
 			a := githubtest.Refuse(tt.status, tt.message)
 			if tt.detail != "" {
 				data, _ := json.Marshal(map[string]any{"message": tt.message, "errors": []any{map[string]string{"code": "custom", "resource": "x", "message": tt.detail}}})
@@ -131,7 +130,7 @@ func TestAdvice(t *testing.T) {
 // TestErrorsAreOneLine, and have no secret in them.
 func TestErrorsAreOneLine(t *testing.T) {
 	h := newHub(t)
-	p, _ := provider(t, h)
+	p := provider(t, h)
 	o := order(team("search", "member"), "alice-gh#101")
 	for _, said := range []string{"first\nsecond\x1b[31m\u202e", strings.Repeat("ü", 5000), "\xff\xfe"} {
 		h.Do(func() { h.Answer["GET /user/101"] = githubtest.Refuse(500, said) })
@@ -140,7 +139,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 			t.Errorf("%.20q: %q", said, err)
 		}
 	}
-	q, err := github.New(github.Config{Client: h.client(), BaseURL: "http://127.0.0.1:1/", Now: time.Now, Note: (&notes{}).add})
+	q, err := github.New(github.Config{Client: h.client(), BaseURL: "http://127.0.0.1:1/", Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +151,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 // TestContextErrors: who called off a call can see that it was so.
 func TestContextErrors(t *testing.T) {
 	h := newHub(t)
-	p, _ := provider(t, h)
+	p := provider(t, h)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := p.Has(ctx, team("search", "member"), "alice-gh#101")

@@ -26,8 +26,8 @@
 // the organization included, so that "restoring" it could give for good what was
 // lent by a team.
 //
-// Who has no place yet may have to accept an invitation first. That is a grant
-// that succeeded, and [Config.Note] is told of it; revoking cancels it.
+// Who has no place yet may have to accept an invitation first. Until they have,
+// Grant answers [access.Awaiting]; revoking cancels the invitation.
 //
 // # Answers that GitHub gives for two reasons
 //
@@ -63,20 +63,6 @@ type Config struct {
 	// Enterprise Server is https://HOST/api/v3/. Plain http on loopback only.
 	BaseURL string
 	Now     func() time.Time // required
-	// Note is told what people should know of a grant that succeeded, during the
-	// call and again where the call is repeated. It must not block. Required.
-	Note func(context.Context, Note)
-}
-
-// A Note is about a grant that succeeded, but of which the person has nothing
-// until they do something.
-type Note struct {
-	Request  string
-	Resource string
-	Subject  string // login#id, as recorded
-	Login    string // the account's login now
-	Text     string // one sentence: what is to be done, and by whom
-	URL      string // where; empty if GitHub does not say
 }
 
 // A Provider gives access at one GitHub. It keeps nothing but the lists of
@@ -84,7 +70,6 @@ type Note struct {
 type Provider struct {
 	client *github.Client
 	now    func() time.Time
-	note   func(context.Context, Note)
 	found  catalog
 }
 
@@ -95,8 +80,6 @@ func New(c Config) (*Provider, error) {
 		return nil, errors.New("github: no HTTP client")
 	case c.Now == nil:
 		return nil, errors.New("github: no clock")
-	case c.Note == nil:
-		return nil, errors.New("github: nobody to tell notes to")
 	}
 	own := *c.Client
 	own.Jar, own.CheckRedirect = nil, follow
@@ -109,7 +92,7 @@ func New(c Config) (*Provider, error) {
 		}
 		client.BaseURL = base
 	}
-	return &Provider{client: client, now: c.Now, note: c.Note, found: catalog{orgs: map[string][]page{}}}, nil
+	return &Provider{client: client, now: c.Now, found: catalog{orgs: map[string][]page{}}}, nil
 }
 
 // follow goes along with a redirect within the same API, as GitHub gives them
@@ -175,7 +158,8 @@ func (p *Provider) Has(ctx context.Context, t access.Target, subject string) (ac
 }
 
 // Grant gives the access to who has none of it, and leaves alone who has as
-// much or more. Over less it refuses.
+// much or more. Over less it refuses. The error wraps [access.Awaiting] while the
+// person has an invitation and has not accepted it.
 func (p *Provider) Grant(ctx context.Context, o access.Order) error {
 	at, err := placeOf(o.Target)
 	if err != nil {
@@ -194,12 +178,18 @@ func (p *Provider) Grant(ctx context.Context, o access.Order) error {
 		}
 	}
 	if now.pending {
-		p.note(ctx, Note{
-			Request: o.Request, Resource: o.Resource, Subject: o.Subject, Login: who.login, URL: now.url,
-			Text: fmt.Sprintf("GitHub has invited %s to %s: the access begins when they accept.", who.login, at),
-		})
+		return fmt.Errorf("github: %w", invited(who, at, now.url))
 	}
 	return nil
+}
+
+// invited says what somebody who got an invitation has to do.
+func invited(who account, at place, url string) *access.Awaiting {
+	text := fmt.Sprintf("GitHub has invited %s to %s: the access begins when they accept", who.login, at)
+	if url != "" {
+		text += " at " + url
+	}
+	return &access.Awaiting{For: text + "."}
 }
 
 // Revoke ends it, at whatever level it is now, and cancels invitations. It

@@ -1,13 +1,12 @@
 package github_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,34 +27,13 @@ func repository(name, permission string) access.Target {
 	return access.Target{Provider: "github", With: map[string]any{"repo": "acme/" + name, "permission": permission}}
 }
 
-// notes are what a provider had to tell.
-type notes struct {
-	mu  sync.Mutex
-	all []github.Note
-}
-
-func (n *notes) add(_ context.Context, x github.Note) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.all = append(n.all, x)
-}
-
-func (n *notes) take() []github.Note {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	old := n.all
-	n.all = nil
-	return old
-}
-
-func provider(t *testing.T, h *hub) (*github.Provider, *notes) {
+func provider(t *testing.T, h *hub) *github.Provider {
 	t.Helper()
-	n := &notes{}
-	p, err := github.New(github.Config{Client: h.client(), BaseURL: h.URL + "/api/v3", Now: time.Now, Note: n.add})
+	p, err := github.New(github.Config{Client: h.client(), BaseURL: h.URL + "/api/v3", Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, n
+	return p
 }
 
 // idOf is the number in a subject.
@@ -123,6 +101,39 @@ func (h *hub) take(t *testing.T, at access.Target, subject string) {
 	})
 }
 
+// accept lets everybody accept their invitations.
+func (h *hub) accept(*testing.T) {
+	h.Do(func() {
+		for _, t := range h.Teams {
+			for id, role := range t.Members {
+				t.Members[id] = strings.TrimPrefix(role, "pending ")
+			}
+		}
+		for _, r := range h.Repos {
+			for _, i := range r.Invites {
+				r.Direct[i.Who] = i.Role
+			}
+			r.Invites = nil
+		}
+	})
+}
+
+// fine is the error of an order, but for one that only waits.
+func fine(err error) error {
+	if _, waits := errors.AsType[*access.Awaiting](err); waits {
+		return nil
+	}
+	return err
+}
+
+// invited fails the test unless a grant waits for an invitation to be accepted.
+func invited(t *testing.T, err error, want string) {
+	t.Helper()
+	if w, ok := errors.AsType[*access.Awaiting](err); !ok || w.For != want {
+		t.Errorf("Grant answers %v; want it to wait: %s", err, want)
+	}
+}
+
 // TestContract holds a team and a repository to what every provider promises,
 // for members of the organization and for those who are invited first.
 func TestContract(t *testing.T) {
@@ -137,7 +148,7 @@ func TestContract(t *testing.T) {
 				bottest.TestProvider(t, func(t *testing.T) bottest.Fixture {
 					h := newHub(t)
 					h.PerPage = 1
-					p, _ := provider(t, h)
+					p := provider(t, h)
 					return bottest.Fixture{
 						Provider: p, Target: at[0], Other: at[1],
 						Alice:   access.Account{Email: "alice@example.com", GitHub: logins[0]},
@@ -145,7 +156,7 @@ func TestContract(t *testing.T) {
 						Nobody:  access.Account{Email: "nobody@example.com"},
 						Holders: func(_ *testing.T, at access.Target) []string { return h.holders(at) },
 						Give:    h.give, Take: h.take,
-						Inject: h.inject,
+						Inject: h.inject, Settle: h.accept,
 					}
 				})
 			})
@@ -167,14 +178,13 @@ func (h *hub) inject(_ *testing.T, f bottest.Fault) {
 }
 
 func TestNew(t *testing.T) {
-	whole := github.Config{Client: &http.Client{}, Now: time.Now, Note: func(context.Context, github.Note) {}}
+	whole := github.Config{Client: &http.Client{}, Now: time.Now}
 	if _, err := github.New(whole); err != nil {
 		t.Errorf("New: %v", err)
 	}
 	for name, spoil := range map[string]func(*github.Config){
 		"no client": func(c *github.Config) { c.Client = nil },
 		"no clock":  func(c *github.Config) { c.Now = nil },
-		"no notes":  func(c *github.Config) { c.Note = nil },
 		"plain":     func(c *github.Config) { c.BaseURL = "http://github.example.com/api/v3/" },
 		"password":  func(c *github.Config) { c.BaseURL = "https://u:hunter2@github.example.com/" },
 		"query":     func(c *github.Config) { c.BaseURL = "https://github.example.com/?a=b" },
@@ -197,7 +207,7 @@ func TestNew(t *testing.T) {
 
 // TestTargets: nothing that could lead to another path is taken.
 func TestTargets(t *testing.T) {
-	p, _ := provider(t, newHub(t))
+	p := provider(t, newHub(t))
 	for _, with := range []map[string]any{
 		nil,
 		{"org": "acme"},
