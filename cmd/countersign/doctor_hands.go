@@ -68,7 +68,7 @@ func (d *examination) byHand(s *checkup.Sheet, same bool) {
 	const keep = "keep the configuration in a repository that the bot can only read (--config-repo), or on a forge with a rule on the branch that the bot cannot bypass"
 	origin, _ := d.rulesRepo.RemoteURL("origin")
 	switch {
-	case forgePage(origin) != "" && d.githubToken == "":
+	case forgePage(origin) != "" && !d.onGitHub():
 		s.Warn(checkRules, d.configBranch, "set GITHUB_TOKEN if it is on GitHub, and run doctor again; elsewhere see that the branch is changed by reviewed merge requests only, and never by the bot",
 			"who may change the configuration at %s cannot be asked", forgePage(origin))
 	case forgePage(origin) != "":

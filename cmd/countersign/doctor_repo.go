@@ -28,6 +28,9 @@ func (d *examination) repositories(ctx context.Context, s *checkup.Sheet) {
 	s.OK("repo.open", "", "%s can be read", strings.Join(distinctPaths(repo.Path(), rulesRepo.Path()), " and "))
 	d.logged(ctx, s)
 	d.key(s)
+	if err := d.openProviders(ctx, repo, rulesRepo); err != nil {
+		s.Fault("resources", "", "correct the variable, or unset it", "serve does not start: %v", err)
+	}
 	d.configuration(ctx, s)
 	d.signers(ctx, s)
 }

@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 //	vendors down|up                  PagerDuty, incident.io, GitHub and the receiver cannot be reached; or can again
 //	receiver up|down                 the example receiver of webhooks, at SERVED/hook; it keeps what it noted
 //	[!] githubhas PLACE "LOGIN ROLE" in a team (org/slug) or repository, now
-//	github join|leave|accept TEAM LOGIN      what people do at GitHub
+//	github join|leave|accept|token TEAM LOGIN    what people do at GitHub; token: it is theirs that the bot has
 //	postgres up|down                 a server with the roles bot, alice and readers; sets $PG_DSN
 //	[!] member ROLE GIVEN            at that server, now
 //	[!] pages [-count=N] PATTERN     to people on call, at both; ! pages: not now

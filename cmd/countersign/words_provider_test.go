@@ -139,8 +139,8 @@ func githubHas(s *story, args []string) error {
 	return nil
 }
 
-// githubAct is what people do at GitHub: join a team, leave it, or accept its
-// invitation.
+// githubAct is what people do at GitHub: join a team, leave it, accept its invitation,
+// or make the token that the bot has (of whom, with the team named for nothing).
 func githubAct(s *story, args []string) error {
 	if len(args) != 3 {
 		return errUsage
@@ -156,6 +156,8 @@ func githubAct(s *story, args []string) error {
 				t.Members[id] = "member"
 			case args[0] == "leave":
 				delete(t.Members, id)
+			case args[0] == "token":
+				s.github.Self = id
 			case args[0] == "accept":
 				t.Members[id] = strings.TrimPrefix(t.Members[id], "pending ")
 				s.github.Members[id] = true

@@ -22,6 +22,8 @@ type place interface {
 	give(ctx context.Context, p *Provider, who account, now holding) (holding, error)
 	// take takes away all that look has found.
 	take(ctx context.Context, p *Provider, who account, now holding) error
+	// check says why nothing could be given or taken there. It changes nothing.
+	check(ctx context.Context, p *Provider) error
 }
 
 // A holding is what an account has of a place.

@@ -48,6 +48,10 @@ func (s state) denied(err error) error {
 	if !isCode(err, "42501") {
 		return err
 	}
+	return s.lacksOption()
+}
+
+func (s state) lacksOption() error {
 	return failure("the bot's user %q may not give or end the role %q: let an administrator run %s",
 		s.me.name, s.given.name, strings.Replace(s.adminOption(), "…", pgx.Identifier{s.me.name}.Sanitize(), 1))
 }

@@ -320,12 +320,26 @@ func noAdminOption(t *testing.T, s *server) {
 	p := provider(t, s.dsn("bot", botPassword))
 	o, role, alice := s.order(t, p, false)
 	says := []string{`the bot's user "bot" may not give or end the role "` + role + `"`, `GRANT "` + role + `" TO "bot" WITH ADMIN OPTION`}
+	must(t, p.Check(within(t), o.Target))
 	s.exec(t, "REVOKE "+role+" FROM bot")
 	fails(t, p.Grant(within(t), o), says...)
+	fails(t, p.Check(within(t), o.Target), says...)
 	s.exec(t, "GRANT "+role+" TO bot") // a member that may not give
 	fails(t, p.Grant(within(t), o), says...)
+	fails(t, p.Check(within(t), o.Target), says...)
+	if s.version < 16 { // where that is right enough
+		s.exec(t, "ALTER ROLE bot CREATEROLE")
+		must(t, p.Check(within(t), o.Target))
+		s.exec(t, "ALTER ROLE bot NOCREATEROLE")
+	}
 	s.expect(t, role)
 	s.exec(t, "GRANT "+role+" TO bot WITH ADMIN OPTION")
+	must(t, p.Check(within(t), o.Target))
+	s.expect(t, role)
+	fails(t, p.Check(within(t), target("none such", false)), `there is no role "none such" on the server`)
+	s.exec(t, "ALTER ROLE "+role+" CREATEROLE")
+	fails(t, p.Check(within(t), o.Target), "has CREATEROLE")
+	s.exec(t, "ALTER ROLE "+role+" NOCREATEROLE")
 	must(t, p.Grant(within(t), o))
 	if s.version >= 16 {
 		return // taking the option away would take away what was given with it

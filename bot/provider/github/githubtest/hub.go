@@ -41,6 +41,8 @@ type Hub struct {
 	Owners   map[int64]bool   // likewise, those who own it
 	Blind    bool             // the token sees nothing of the organization
 	Install  string           // repository_selection of the App; "" for a token
+	Self     int64            // whose token it is; 0: an App's
+	Scopes   *string          // of a classic token; nil: another kind
 	PerPage  int              // 0: as many as are asked for
 	Fault    bottest.Fault    // of the next change
 	Deaf     bool             // the next request is never answered, whatever it asks
@@ -161,6 +163,11 @@ func (h *Hub) send(a Reply, w http.ResponseWriter, r *http.Request) {
 	head.Set("X-RateLimit-Limit", "5000")
 	head.Set("X-RateLimit-Remaining", "4999")
 	head.Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10))
+	h.Do(func() {
+		if h.Scopes != nil {
+			head.Set("X-OAuth-Scopes", *h.Scopes)
+		}
+	})
 	for k, v := range a.Header {
 		head.Set(k, v)
 	}
@@ -192,7 +199,7 @@ func (h *Hub) check(r *http.Request, path string) {
 		if r.URL.Query().Get("affiliation") != "direct" {
 			h.report("%s: not of direct collaborators only: %s", path, r.URL.RawQuery)
 		}
-	case strings.HasSuffix(path, "/invitations"), strings.HasSuffix(path, "/teams"), path == "/installation/repositories":
+	case strings.HasSuffix(path, "/invitations"), strings.HasSuffix(path, "/teams"), strings.HasSuffix(path, "/members"), path == "/installation/repositories":
 		allowed = []string{"per_page", "page"}
 	}
 	for k, v := range r.URL.Query() {
@@ -239,6 +246,10 @@ func (h *Hub) serve(r *http.Request, body []byte, path string) Reply {
 	case is("GET", 2, "user"):
 		id, err := strconv.ParseInt(p[1], 10, 64)
 		return h.person(id, err == nil && h.Users[id] != nil)
+	case is("GET", 4, "user", "memberships", "orgs"):
+		return h.own(p[3])
+	case is("GET", 3, "repos"):
+		return h.look(p[1] + "/" + p[2])
 	case is("GET", 2, "installation", "repositories"):
 		if h.Install == "" {
 			return Refuse(403, "You must authenticate with an installation access token in order to list repositories for an installation.")
@@ -251,6 +262,8 @@ func (h *Hub) serve(r *http.Request, body []byte, path string) Reply {
 			return NotFound()
 		}
 		return OK(teamJSON(p[3]))
+	case is("GET", 5, "orgs", "", "teams", "", "members"):
+		return h.inTeam(r, p[1]+"/"+p[3])
 	case len(p) == 6 && p[0] == "orgs" && p[2] == "teams" && p[4] == "memberships":
 		return h.membership(r, body, p[1]+"/"+p[3], p[5])
 	case len(p) >= 4 && p[0] == "repos":
