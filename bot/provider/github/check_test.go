@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(t)
 			h.Do(func() { c.change(h) })
-			p, _ := provider(t, h)
+			p := provider(t, h)
 			err := p.Check(within(t), c.target)
 			if err == nil != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
