@@ -40,7 +40,7 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/bot/provider/github/githubtest": {own: []string{"bot/bottest"}},
 
 	"countersign/cmd/countersign": {
-		own:     []string{"bot", "bot/access", "bot/checkup", "bot/forge", "bot/index", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/oncalltest", "bot/oncall/pagerduty", "bot/provider/exec", "bot/provider/github", "bot/provider/gitops", "bot/provider/postgres", "bot/provider/webhook", "bot/report", "bot/slackapp", "bot/slacksim", "bot/web", "bot/web/signin", "bot/yamledit", "config", "gitstore"},
+		own:     []string{"bot", "bot/access", "bot/checkup", "bot/forge", "bot/index", "bot/ledger", "bot/oncall/incidentio", "bot/oncall/oncalltest", "bot/oncall/pagerduty", "bot/provider/exec", "bot/provider/github", "bot/provider/gitops", "bot/provider/postgres", "bot/provider/webhook", "bot/report", "bot/slackapp", "bot/slacksim", "bot/web", "bot/web/signin", "bot/yamledit", "config", "gitstore", "gitstore/remote"},
 		outside: []string{"github.com/bradleyfalzon/ghinstallation/v2", "github.com/google/go-github/v62", "github.com/mattn/go-isatty", "github.com/prometheus/client_golang", "golang.org/x/sys/unix"},
 	},
 }

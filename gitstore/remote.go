@@ -12,6 +12,9 @@ import (
 // RemoteURL returns the address of a remote of the repository, such as
 // "origin"; empty if it has none of that name. Nothing is contacted.
 func (r *Repo) RemoteURL(name string) (string, error) {
+	if r.upstream != nil && name == "origin" {
+		return r.upstream.String(), nil
+	}
 	raw, err := os.ReadFile(filepath.Join(r.dir, "config"))
 	if err != nil {
 		return "", fmt.Errorf("remote %s: %w", name, err)

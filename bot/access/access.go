@@ -114,6 +114,10 @@ type Order struct {
 	Expires   time.Time
 }
 
+// ErrUncertain says that nobody knows whether something was recorded: it was on
+// its way when the answer was lost. The log will show.
+var ErrUncertain = errors.New("it is not known whether it was recorded")
+
 // ErrNoAccount is what a provider answers when the person has no account that
 // could be given access. No retry can mend it.
 var ErrNoAccount = errors.New("no account at the provider")

@@ -116,7 +116,7 @@ func (a *App) allowances(actor access.Actor) message {
 // fault says that something is broken, to the person and to the operator.
 func (a *App) fault(ctx context.Context, to reply, err error) {
 	a.log.Error("a command could not be carried out", "user", to.user, "error", a.web.safe(err))
-	a.tell(ctx, to, say(faultText))
+	a.tell(ctx, to, say(faultOf(err)))
 }
 
 func allowanceText(x access.Allowance) string {

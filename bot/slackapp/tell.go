@@ -2,6 +2,7 @@ package slackapp
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"countersign/bot/access"
@@ -12,6 +13,7 @@ import (
 // What people read when something is broken.
 const (
 	faultText     = "That could not be recorded, so nothing happened. Please try again in a moment."
+	doubtText     = "It is not known whether that was recorded: the answer of the log's repository was lost. If it was, the request shows it as soon as the repository can be reached again; if not, nothing happened, and you can try again then."
 	directoryText = "Slack's directory cannot be asked right now who you are, so nothing happened. Please try again in a moment."
 	triggerText   = "Slack was too slow to open the form. Please try again."
 )
@@ -98,8 +100,16 @@ func (a *App) perform(ctx context.Context, c access.Command, to reply) (access.R
 		return r, false
 	}
 	a.log.Error("a command could not be recorded", "id", c.ID, "error", a.web.safe(err))
-	a.tell(ctx, to, say(faultText))
+	a.tell(ctx, to, say(faultOf(err)))
 	return r, false
+}
+
+// faultOf is the truth about what could not be recorded.
+func faultOf(err error) string {
+	if errors.Is(err, access.ErrUncertain) {
+		return doubtText
+	}
+	return faultText
 }
 
 // who looks up the person who acts; an outage is told and decides nothing.

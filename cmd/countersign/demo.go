@@ -115,6 +115,7 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 	world := demoWorld()
 	log := slog.New(hushed{newLogger(d.err, level, world.App.BotToken, world.App.AppToken, world.App.UserToken, pagerToken).Handler(), ctx})
 	s := setup{
+		git:  &gitAccess{},
 		repo: d.path("countersign.git"), configBranch: "main", configPath: "countersign.yaml", auditBranch: "audit",
 		dataDir: d.path("data"), poll: 2 * time.Second, log: log, console: d.console,
 		slack:     slackTokens{bot: world.App.BotToken, app: world.App.AppToken, user: world.App.UserToken, api: base + "/api/"},

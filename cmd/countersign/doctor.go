@@ -29,6 +29,9 @@ something would break, and with 0 if there are only warnings.`)
 	s.log = slog.New(slog.DiscardHandler)
 	d := &examination{service: &service{setup: s}}
 	findings := d.run(ctx)
+	for _, end := range d.ends {
+		end()
+	}
 	hide := hider(s.tokens()...)
 	for i := range findings {
 		f := &findings[i]
@@ -55,6 +58,7 @@ type examination struct {
 	*service
 	file  *config.File  // as it stands at the head of its branch
 	rules *access.Rules // those that serve would put in force
+	ends  []func()      // remove what was fetched
 }
 
 // How long an examiner may take, on this machine and elsewhere.

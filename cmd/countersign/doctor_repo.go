@@ -19,7 +19,7 @@ import (
 
 // repositories examines what lies in git: log, configuration, key.
 func (d *examination) repositories(ctx context.Context, s *checkup.Sheet) {
-	repo, rulesRepo, err := d.openRepos(ctx)
+	repo, rulesRepo, err := d.readRepos(ctx)
 	if err != nil {
 		s.Fault("repo.open", "", "correct --repo or --config-repo; it takes a repository with its whole history", "%v", err)
 		return
@@ -33,6 +33,24 @@ func (d *examination) repositories(ctx context.Context, s *checkup.Sheet) {
 	}
 	d.configuration(ctx, s)
 	d.signers(ctx, s)
+}
+
+// readRepos opens the repositories as openRepos does, but reads those elsewhere
+// into a place of its own: the mirrors may be a running bot's.
+func (d *examination) readRepos(ctx context.Context) (repo, rulesRepo *gitstore.Repo, err error) {
+	repo, done, err := d.git.readRepo(ctx, d.repo)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--repo: %w", err)
+	}
+	d.ends = append(d.ends, done)
+	if d.configRepo == "" || d.configRepo == d.repo {
+		return repo, repo, nil
+	}
+	if rulesRepo, done, err = d.git.readRepo(ctx, d.configRepo); err != nil {
+		return nil, nil, fmt.Errorf("--config-repo: %w", err)
+	}
+	d.ends = append(d.ends, done)
+	return repo, rulesRepo, nil
 }
 
 func distinctPaths(a, b string) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"countersign/bot"
@@ -54,7 +55,9 @@ func (v *service) openProviders(ctx context.Context, own ...*gitstore.Repo) erro
 // openGitops makes the provider of files in repositories, which must never be
 // those that govern the bot.
 func (v *service) openGitops(ctx context.Context, own []*gitstore.Repo) (bot.Provider, error) {
-	e := editor{identity: botIdentity, signer: v.signer}
+	e := editor{identity: botIdentity, signer: v.signer, repos: &repos{
+		access: v.git, dir: filepath.Join(v.dataDir, mirrors), own: []string{v.repo, v.configRepo},
+	}}
 	for _, r := range own {
 		roots, err := r.Roots(ctx)
 		if err != nil {

@@ -22,7 +22,7 @@ func isExists(err error) bool { return errors.Is(err, gitstore.ErrExists) }
 func reportCommand(ctx context.Context, args []string, c console) error {
 	fs := flags(c, "report", "--repo PATH [--ref audit] [-o FILE] [--summary FILE]", `Writes one row for each request, tab-separated. The same commit gives the same
 bytes on any machine.`)
-	path := fs.String("repo", "", "the `PATH` of a repository or clone (required)")
+	path := fs.String("repo", "", "the path of a repository or clone, or the `URL` of one elsewhere (required)")
 	ref := fs.String("ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
 	file := fs.String("o", "", "the `FILE` to write (default: standard output)")
 	summary := fs.String("summary", "", "also the `FILE` to write counts and pictures to, in Markdown as GitHub shows it")
@@ -32,10 +32,15 @@ bytes on any machine.`)
 	if *path == "" {
 		return usageError{"--repo is missing"}
 	}
-	repo, err := gitstore.Open(ctx, *path)
+	access, err := readGitAccess(c, *path)
 	if err != nil {
 		return err
 	}
+	repo, done, err := access.readRepo(ctx, *path)
+	if err != nil {
+		return err
+	}
+	defer done()
 	l, err := ledger.Open(ctx, readStore{repo, *ref})
 	if err != nil {
 		return err

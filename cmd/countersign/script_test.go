@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"countersign/gitstore/gitstoretest"
 )
 
 // TestMain lets scripts run this program under its own name: the test binary
@@ -70,6 +72,8 @@ func TestMain(m *testing.M) {
 //	groups everyone|admins|unpaid    who may change user groups
 //	scopes [-SCOPE|+SCOPE…]          the app is installed anew with fewer and more scopes than the manifest's
 //	channel shared|unshared|with|without|archived    the approval channel: with another workspace; with or without the bot
+//	upstream http|ssh                from now on the bot reaches the repositories so, and only so; $UPSTREAM is their directory
+//	remote up|down|hangs|loses       over http: refused, never answered; or the next push is taken and its answer lost
 //	skew DURATION                    by how much Slack's clock is ahead of ours
 //	setgroup NAME…                   somebody puts others into it
 //	deactivate NAME
@@ -88,7 +92,7 @@ func TestScript(t *testing.T) {
 		Cmds:                words(),
 		RequireExplicitExec: true,
 		Condition: func(name string) (bool, error) {
-			return name == "postgres" && serverPrograms() != "", nil
+			return name == "postgres" && serverPrograms() != "" || name == "sshd" && gitstoretest.Sshd() != "", nil
 		},
 	})
 }
@@ -151,7 +155,7 @@ func (s *story) id() string { return s.ts.Getenv("ID") }
 func words() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]word{
 		"startbot": startbot, "stopbot": stopbot, "kill9": kill9, "freeze": freeze, "thaw": thaw,
-		"slack": slack, "fault": fault, "groups": groups, "group": group, "scopes": scopes, "channel": channel, "skew": skew, "deactivate": deactivate, "setgroup": setgroup, "api": api,
+		"slack": slack, "fault": fault, "groups": groups, "group": group, "scopes": scopes, "channel": channel, "skew": skew, "upstream": startUpstream, "remote": remoteFault, "deactivate": deactivate, "setgroup": setgroup, "api": api,
 		"say": say, "ask": ask, "filed": filed, "click": click, "clicks": clicks, "unheard": unheard, "clickon": clickon, "long": long, "duplicate": duplicate, "startlost": startlost, "commit": commit, "submit": submit, "suggest": suggest, "choose": choose,
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "loses": loses, "holds": holds, "log": logged, "catch": catch, "record": record, "status": status, "botlog": botlog,
@@ -183,7 +187,7 @@ func (s *story) environment() []string {
 		env = append(env, name+"="+s.ts.Getenv(name))
 	}
 	for _, name := range []string{"SLACK_BOT_TOKEN_FILE", "SLACK_APP_TOKEN_FILE", "SLACK_USER_TOKEN", "SLACK_USER_TOKEN_FILE", "SLACK_SIGNING_SECRET", "SLACK_SIGNING_SECRET_FILE",
-		"GITHUB_TOKEN", "GITHUB_API_URL", "HOOK_SECRET", "HOOK_SECRET_FILE", "PG_DSN"} {
+		"COUNTERSIGN_GIT_TOKEN", "COUNTERSIGN_GIT_TOKEN_FILE", "COUNTERSIGN_SSH_KEY_FILE", "SSH_KNOWN_HOSTS", "GITHUB_TOKEN", "GITHUB_API_URL", "HOOK_SECRET", "HOOK_SECRET_FILE", "PG_DSN"} {
 		if v := s.ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -13,7 +13,7 @@ import (
 // setup is what the flags and the environment of serve come to, and those of
 // doctor, which judges what serve would get.
 type setup struct {
-	repo, configRepo         string // paths; configRepo defaults to repo
+	repo, configRepo         string // paths or addresses; configRepo defaults to repo
 	configBranch, configPath string
 	auditBranch              string
 	dataDir                  string
@@ -24,8 +24,9 @@ type setup struct {
 	slack                    slackTokens
 	githubToken, githubAPI   string
 	githubApp                githubApp
-	execDir                  string  // --exec-dir; unset: exec is off
-	console                  console // where the secrets of resources are looked up
+	git                      *gitAccess // to repositories elsewhere
+	execDir                  string     // --exec-dir; unset: exec is off
+	console                  console    // where the secrets of resources are looked up
 	pagerduty, incidentio    vendor
 	routingKey               string // of PagerDuty's Events API, for alerts
 	pagerdutyEvents          string // address of that API; empty: PagerDuty's
@@ -64,12 +65,17 @@ func readSetup(fs *flag.FlagSet, args []string, c console) (setup, error) {
 		s.dataDir = dir
 	}
 	s.page = strings.TrimSuffix(s.page, "/")
-	return s, s.environment(c)
+	if err := s.environment(c); err != nil {
+		return s, err
+	}
+	var err error
+	s.git, err = readGitAccess(c, s.repo, s.configRepo)
+	return s, err
 }
 
 func (s *setup) flags(fs *flag.FlagSet) {
-	fs.StringVar(&s.repo, "repo", "", "the `PATH` of the repository with the log (required)")
-	fs.StringVar(&s.configRepo, "config-repo", "", "the `PATH` of the repository with the configuration (default: --repo)")
+	fs.StringVar(&s.repo, "repo", "", "the path or the `URL` of the repository with the log (required)")
+	fs.StringVar(&s.configRepo, "config-repo", "", "the path or the `URL` of the repository with the configuration (default: --repo)")
 	fs.StringVar(&s.configBranch, "config-branch", "main", "the `BRANCH` of the configuration")
 	fs.StringVar(&s.configPath, "config-path", "countersign.yaml", "the configuration's `FILE` on it")
 	fs.StringVar(&s.auditBranch, "audit-branch", "audit", "the `BRANCH` of the log")
@@ -102,7 +108,7 @@ func (s *setup) environment(c console) error {
 // tokens are all that must stand in no output.
 func (s *setup) tokens() []string {
 	return []string{
-		s.slack.bot, s.slack.app, s.slack.user, s.slack.secret, s.githubToken, s.githubApp.key, s.pagerduty.token, s.routingKey, s.incidentio.token, s.entrance.clientSecret,
+		s.git.token, s.slack.bot, s.slack.app, s.slack.user, s.slack.secret, s.githubToken, s.githubApp.key, s.pagerduty.token, s.routingKey, s.incidentio.token, s.entrance.clientSecret,
 	}
 }
 

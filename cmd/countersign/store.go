@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"countersign/bot"
+	"countersign/bot/access"
 	"countersign/bot/ledger"
 	"countersign/gitstore"
 )
@@ -25,6 +27,7 @@ type logStore struct {
 	memory string // the file with the newest commit known
 	slog   *slog.Logger
 
+	read  atomic.Bool // it was read once
 	mu    sync.Mutex
 	noted string // guarded by mu: what the file says
 }
@@ -79,6 +82,9 @@ func (s *logStore) Append(ctx context.Context, dir string, have int, files []led
 	if errors.Is(err, gitstore.ErrConflict) {
 		return nil, fmt.Errorf("%w: %w", ledger.ErrConflict, err)
 	}
+	if errors.Is(err, gitstore.ErrUncertain) {
+		return nil, fmt.Errorf("%w: %w", access.ErrUncertain, err)
+	}
 	if err == nil {
 		s.note()
 	}
@@ -86,9 +92,13 @@ func (s *logStore) Append(ctx context.Context, dir string, have int, files []led
 }
 
 func (s *logStore) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
-	if _, err := s.log.Sync(ctx); err != nil {
+	// The first time the log has just been compared with its remote, if there is
+	// one. Where that failed, what is here is read all the same: what was granted
+	// must end.
+	if _, err := s.log.Sync(ctx); err != nil && (s.read.Load() || s.log.Stale() == nil) {
 		return after, err
 	}
+	s.read.Store(true)
 	s.note()
 	return s.log.Scan(ctx, after, func(e gitstore.Entry) error {
 		return fn(ledger.File{Path: e.Path, Data: e.Data, Message: e.Message, Time: e.Time, Commit: e.Commit})
@@ -122,9 +132,20 @@ type configSource struct {
 	path   string
 	bot    gitstore.Identity // whose hand must not be in it
 	key    string            // fingerprint of the bot's key
+
+	// starting is set while the bot starts: then a remote that cannot be reached
+	// is told, and the configuration as it was last seen stands. Later it is an
+	// error to look in vain, and the last good configuration stands as well.
+	starting *slog.Logger
 }
 
 func (s configSource) Head(ctx context.Context) (string, error) {
+	if err := s.repo.Fetch(ctx, s.branch); err != nil {
+		if s.starting == nil {
+			return "", err
+		}
+		s.starting.Error("the configuration's remote cannot be asked; what was last seen of it stands", "err", err)
+	}
 	head, err := s.repo.Resolve(ctx, s.branch)
 	if err != nil {
 		return "", fmt.Errorf("branch %s: %w", s.branch, err)
@@ -186,11 +207,12 @@ type editor struct {
 	signer   *gitstore.Signer
 	// own are the root commits of the repositories that govern the bot itself.
 	// They are told by their roots: a path or an address can be written in many ways.
-	own []string
+	own   []string
+	repos *repos
 }
 
 func (e editor) open(ctx context.Context, path string) (*gitstore.Repo, error) {
-	repo, err := gitstore.Open(ctx, path)
+	repo, err := e.repos.get(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +221,7 @@ func (e editor) open(ctx context.Context, path string) (*gitstore.Repo, error) {
 		return nil, err
 	}
 	if slices.ContainsFunc(roots, func(r string) bool { return slices.Contains(e.own, r) }) {
-		return nil, fmt.Errorf("%s is the repository of the configuration or of the log: no grant may change it", path)
+		return nil, errOwn(path)
 	}
 	return repo, nil
 }

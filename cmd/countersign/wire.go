@@ -87,6 +87,9 @@ func (v *service) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
+	if err := v.store.Stale(); err != nil {
+		v.log.Error("the log cannot be compared with its remote: it goes on with what was last seen, takes no decision, and revokes what expires", "err", err)
+	}
 	store, err := openStore(ctx, repo, v.store, filepath.Join(v.dataDir, logMemory), v.log)
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
@@ -105,21 +108,8 @@ func (v *service) build(ctx context.Context) error {
 	return v.connect()
 }
 
-func (v *service) openRepos(ctx context.Context) (repo, configRepo *gitstore.Repo, err error) {
-	if repo, err = gitstore.Open(ctx, v.repo); err != nil {
-		return nil, nil, fmt.Errorf("--repo: %w", err)
-	}
-	if v.configRepo == "" || v.configRepo == v.repo {
-		return repo, repo, nil
-	}
-	if configRepo, err = gitstore.Open(ctx, v.configRepo); err != nil {
-		return nil, nil, fmt.Errorf("--config-repo: %w", err)
-	}
-	return repo, configRepo, nil
-}
-
 func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
-	source := configSource{repo: repo, branch: v.configBranch, path: v.configPath, bot: botIdentity, key: v.signer.Fingerprint()}
+	source := &configSource{repo: repo, branch: v.configBranch, path: v.configPath, bot: botIdentity, key: v.signer.Fingerprint(), starting: v.log}
 	v.github = v.openForge(repo)
 	var err error
 	v.rules, v.first, err = bot.OpenRulebook(ctx, bot.RulebookConfig{
@@ -129,6 +119,7 @@ func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
 		Used:   v.used(),
 		Accept: v.accept,
 	})
+	source.starting = nil
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}

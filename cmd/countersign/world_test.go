@@ -66,6 +66,7 @@ production:
 type world struct {
 	dir  string
 	at   string   // the repository of the log, if not the usual one
+	away upstream // how the bot reaches it, if not by its path
 	env  []string // of git and of the bot
 	sim  *slacksim.Server
 	base string // address of the local Slack
@@ -248,7 +249,7 @@ func (w *world) close() {
 // start starts the bot, with the environment env, and returns when it serves. The
 // error is what it said if it ended instead.
 func (w *world) start(env []string, flags ...string) (err error) {
-	args := []string{"serve", "--repo", w.repo(), "--data-dir", w.path("data"), "--listen", "127.0.0.1:0", "--poll", "1s"}
+	args := []string{"serve", "--repo", w.away.address(w.repo()), "--data-dir", w.path("data"), "--listen", "127.0.0.1:0", "--poll", "1s"}
 	if w.addr, err = w.launch(env, "msg=serving listen=", append(args, flags...)...); err != nil || !inHTTPMode(env) {
 		return err
 	}

@@ -1,6 +1,7 @@
 package gitstoretest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,7 +37,7 @@ type Web struct {
 
 	// Fault says what happens to a request for a service ("git-receive-pack",
 	// "git-upload-pack"); act is false for the one that lists the refs. Nil means
-	// Fine.
+	// Fine. It is set before anybody asks.
 	Fault func(service string, act bool) Fault
 	// Delay is how long each request takes at least.
 	Delay time.Duration
@@ -48,20 +49,28 @@ type Web struct {
 // ServeHTTP serves the repositories below dir on loopback until the test ends.
 func ServeHTTP(t testing.TB, dir string) *Web {
 	t.Helper()
-	exec, err := TryGit(".", "--exec-path")
+	w, stop, err := StartHTTP(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return w
+}
+
+// StartHTTP is ServeHTTP until stop is called.
+func StartHTTP(dir string) (w *Web, stop func(), err error) {
+	exec, err := TryGit(".", "--exec-path")
+	if err != nil {
+		return nil, nil, err
 	}
 	backend := &cgi.Handler{
 		Path: filepath.Join(exec, "git-http-backend"), Root: "/",
 		Env: []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=bot", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1"},
 	}
-	w := &Web{}
+	w = &Web{}
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) { w.serve(backend, rw, req) }))
-	t.Cleanup(srv.Close)
-	t.Cleanup(srv.CloseClientConnections)
 	w.URL = srv.URL
-	return w
+	return w, func() { srv.CloseClientConnections(); srv.Close() }, nil
 }
 
 func (w *Web) serve(backend http.Handler, rw http.ResponseWriter, req *http.Request) {
@@ -121,88 +130,128 @@ func (s *SSH) URL(dir string) string { return "ssh://" + s.User + "@" + s.Addr +
 // It skips the test where there is none.
 func ServeSSH(t testing.TB) *SSH {
 	t.Helper()
-	sshd, err := exec.LookPath("sshd")
-	if err != nil {
-		if sshd, err = exec.LookPath("/usr/sbin/sshd"); err != nil {
-			t.Skip("there is no sshd (Debian: openssh-server)")
-		}
+	if Sshd() == "" {
+		t.Skip("there is no sshd (Debian: openssh-server)")
 	}
-	me, err := user.Current()
+	s, stop, err := StartSSH(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if me.Uid == "0" { // where sshd gives up its rights; a bare machine has made none
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	dir := t.TempDir()
-	s := &SSH{Addr: freeAddr(t), User: me.Username, KeyFile: filepath.Join(dir, "key"), KnownHosts: filepath.Join(dir, "known_hosts")}
-	for _, name := range []string{"key", "host"} {
-		run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, name))
-	}
-	host, port, _ := net.SplitHostPort(s.Addr)
-	public, err := os.ReadFile(filepath.Join(dir, "host.pub"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, s.KnownHosts, fmt.Sprintf("[%s]:%s %s", host, port, public))
-	write(t, filepath.Join(dir, "sshd_config"), strings.Join([]string{
-		"ListenAddress " + host, "Port " + port, "HostKey " + filepath.Join(dir, "host"),
-		"AuthorizedKeysFile " + filepath.Join(dir, "key.pub"), "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-		"UsePAM no", "StrictModes no", "PermitRootLogin prohibit-password", "PidFile none", "LogLevel ERROR", "",
-	}, "\n"))
-	cmd := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "sshd_config"))
-	var log strings.Builder
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("sshd: %s", log.String())
-		}
-	})
-	waitFor(t, s.Addr)
+	t.Cleanup(stop)
 	return s
 }
 
-func run(t testing.TB, name string, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v: %s", name, err, out)
+// Sshd returns the path of sshd; empty where there is none.
+func Sshd() string {
+	for _, name := range []string{"sshd", "/usr/sbin/sshd"} {
+		if path, err := exec.LookPath(name); err == nil {
+			if path, err = filepath.Abs(path); err == nil {
+				return path // it insists on being called by its whole path
+			}
+		}
 	}
+	return ""
 }
 
-func write(t testing.TB, file, text string) {
-	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+// StartSSH is ServeSSH until stop is called, with its keys in dir.
+func StartSSH(dir string) (s *SSH, stop func(), err error) {
+	me, err := user.Current()
+	if err != nil {
+		return nil, nil, err
 	}
+	if me.Uid == "0" { // where sshd gives up its rights; a bare machine has made none
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			return nil, nil, err
+		}
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &SSH{Addr: addr, User: me.Username, KeyFile: filepath.Join(dir, "ssh_key"), KnownHosts: filepath.Join(dir, "known_hosts")}
+	conf, err := s.configure(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd := exec.Command(Sshd(), "-D", "-e", "-f", conf)
+	log := &lockedText{}
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	stop = func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	if err := waitFor(s.Addr); err != nil {
+		stop()
+		return nil, nil, fmt.Errorf("sshd: %w: %s", err, log)
+	}
+	return s, stop, nil
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
+// configure writes keys and configuration, and returns the file of the latter.
+func (s *SSH) configure(dir string) (string, error) {
+	hostKey := filepath.Join(dir, "ssh_host_key")
+	for _, file := range []string{s.KeyFile, hostKey} {
+		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("ssh-keygen: %w: %s", err, out)
+		}
+	}
+	public, err := os.ReadFile(hostKey + ".pub")
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		return "", err
+	}
+	conf := filepath.Join(dir, "sshd_config")
+	return conf, errors.Join(
+		os.WriteFile(s.KnownHosts, fmt.Appendf(nil, "[%s]:%s %s", host, port, public), 0o600),
+		os.WriteFile(conf, []byte(strings.Join([]string{
+			"ListenAddress " + host, "Port " + port, "HostKey " + hostKey, "AuthorizedKeysFile " + s.KeyFile + ".pub",
+			"PasswordAuthentication no", "KbdInteractiveAuthentication no", "UsePAM no", "StrictModes no",
+			"PermitRootLogin prohibit-password", "PidFile none", "LogLevel ERROR", "",
+		}, "\n")), 0o600))
+}
+
+// lockedText is what a process says, while it still may.
+type lockedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	defer l.Close()
-	return l.Addr().String()
+	return l.Addr().String(), nil
 }
 
 // waitFor waits until somebody listens.
-func waitFor(t testing.TB, addr string) {
-	t.Helper()
-	for range 1000 {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-			return
+func waitFor(addr string) error {
+	var err error
+	for range 2000 {
+		var c net.Conn
+		if c, err = net.Dial("tcp", addr); err == nil {
+			return c.Close()
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("nobody listens on %s", addr)
+	return err
 }

@@ -28,6 +28,19 @@ func IsURL(s string) bool {
 	return err != nil
 }
 
+// Host returns the host, with its port if it has one, of an address that takes
+// a token; empty for every other.
+func Host(s string) string {
+	if !IsURL(s) {
+		return ""
+	}
+	a, err := parseAddress(s)
+	if err != nil || a.scheme != "https" && a.scheme != "http" {
+		return ""
+	}
+	return a.host
+}
+
 // address is a parsed one.
 type address struct {
 	scheme string // https, http, ssh, file
