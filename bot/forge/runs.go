@@ -41,10 +41,30 @@ func (g *GitHub) Dispatch(ctx context.Context, workflow, branch string) (Run, er
 	}
 	err := started(map[string]any{"ref": branch, "return_run_details": true})
 	// Enterprise Server does not know that key, and refuses it. The run is looked for then.
-	if refused := (*github.ErrorResponse)(nil); errors.As(err, &refused) && refused.Response.StatusCode == http.StatusUnprocessableEntity {
+	if unprocessable(err) {
+		err = started(map[string]any{"ref": branch})
+	}
+	if unprocessable(err) && g.wake(ctx, workflow) {
 		err = started(map[string]any{"ref": branch})
 	}
 	return run, err
+}
+
+func unprocessable(err error) bool {
+	var refused *github.ErrorResponse
+	return errors.As(err, &refused) && refused.Response.StatusCode == http.StatusUnprocessableEntity
+}
+
+// wake switches a workflow on again that GitHub has switched off because nothing
+// happened in the repository for long, and reports whether it was that. What somebody
+// has switched off stays so.
+func (g *GitHub) wake(ctx context.Context, workflow string) bool {
+	w, _, err := g.client.Actions.GetWorkflowByFileName(ctx, g.owner, g.name, workflow)
+	if err != nil || w.GetState() != "disabled_inactivity" {
+		return false
+	}
+	_, err = g.client.Actions.EnableWorkflowByFileName(ctx, g.owner, g.name, workflow)
+	return err == nil
 }
 
 // dated is when GitHub answered, by its own clock.

@@ -18,6 +18,7 @@ type works struct {
 	t      *testing.T
 	old    bool // an Enterprise Server, which does not know return_run_details
 	refuse int  // status of every dispatch, if not 0
+	state  string
 	runs   []object
 	sent   []object
 	branch []object // commits of reports; nil: there is no such branch
@@ -41,6 +42,11 @@ func (h *works) answer(r *http.Request, call string) (int, any) {
 	switch call {
 	case dispatches:
 		return h.dispatched(r)
+	case "GET actions/workflows/report.yml":
+		return 200, object{"id": 161335, "path": ".github/workflows/report.yml", "state": h.state}
+	case "PUT actions/workflows/report.yml/enable":
+		h.state = "active"
+		return 204, nil
 	case "GET actions/runs/30433642":
 		return 200, h.runs[0]
 	case "GET actions/workflows/report.yml/runs":
@@ -69,6 +75,8 @@ func (h *works) dispatched(r *http.Request) (int, any) {
 	h.sent = append(h.sent, in)
 	_, details := in["return_run_details"]
 	switch {
+	case strings.HasPrefix(h.state, "disabled"):
+		return 422, object{"message": "Cannot trigger a 'workflow_dispatch' on a disabled workflow"}
 	case h.refuse != 0:
 		return h.refuse, object{"message": "Workflow does not have 'workflow_dispatch' trigger"}
 	case in["ref"] != "main" || slices.ContainsFunc(keys(in), func(k string) bool { return k != "ref" && k != "return_run_details" }):
@@ -133,6 +141,18 @@ func TestDispatchRefused(t *testing.T) {
 		h := &works{t: t, refuse: status}
 		if _, err := h.hub().Dispatch(t.Context(), "report.yml", "main"); err == nil || len(h.sent) != tries || !strings.Contains(err.Error(), "start report.yml") {
 			t.Errorf("%d: %v after %d tries", status, err, len(h.sent))
+		}
+	}
+}
+
+// TestDispatchWakes: what GitHub has switched off by itself, the schedule of a quiet
+// repository, is switched on again; what a person has, is not.
+func TestDispatchWakes(t *testing.T) {
+	for state, want := range map[string]string{"disabled_inactivity": "active", "disabled_manually": "disabled_manually"} {
+		h := &works{t: t, state: state}
+		_, err := h.hub().Dispatch(t.Context(), "report.yml", "main")
+		if h.state != want || (err == nil) != (want == "active") {
+			t.Errorf("%s: it is %s, %v", state, h.state, err)
 		}
 	}
 }
