@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -182,6 +183,67 @@ func TestWorkflows(t *testing.T) {
 	}
 	if checked < 10 {
 		t.Errorf("only %d files were found", checked)
+	}
+}
+
+// TestWorkflowsCallWhatThereIs: whatever a workflow of ours hands to an action of
+// ours, and the workflows of init to ours, is an input there; nothing required is missing.
+func TestWorkflowsCallWhatThereIs(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..", ".github")
+	calls := 0
+	for _, name := range []string{"config.yml", "report.yml", "verify.yml"} {
+		text := read(filepath.Join(root, "workflows", name))
+		var ours workflowFile
+		var call struct {
+			On struct {
+				Call struct {
+					Inputs map[string]struct{ Required bool }
+				} `yaml:"workflow_call"`
+			}
+		}
+		if err := errors.Join(yaml.Unmarshal([]byte(text), &ours), yaml.Unmarshal([]byte(text), &call)); err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range ours.Jobs {
+			for _, s := range j.Steps {
+				dir, local := strings.CutPrefix(s.Uses, "./countersign/.github/")
+				if !local {
+					continue
+				}
+				calls++
+				var a actionFile
+				if err := yaml.Unmarshal([]byte(read(filepath.Join(root, dir, "action.yml"))), &a); err != nil {
+					t.Fatal(err)
+				}
+				for k := range s.With {
+					if _, ok := a.Inputs[k]; !ok {
+						t.Errorf("%s: %s has no input %s", name, dir, k)
+					}
+				}
+			}
+		}
+		var theirs struct {
+			Jobs map[string]struct{ With map[string]string }
+		}
+		if err := yaml.Unmarshal(scaffolded(t)[".github/workflows/"+name], &theirs); err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range theirs.Jobs {
+			for k := range j.With {
+				if _, ok := call.On.Call.Inputs[k]; !ok {
+					t.Errorf("of init: %s has no input %s", name, k)
+				}
+			}
+			for k, i := range call.On.Call.Inputs {
+				if _, ok := j.With[k]; i.Required && !ok {
+					t.Errorf("of init: %s is not given %s", name, k)
+				}
+			}
+		}
+	}
+	if calls != 4 {
+		t.Errorf("%d calls of our actions were found", calls)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -41,11 +42,17 @@ is changed by reviewed pull requests only. It may be run again.`)
 	if n.repo == "" {
 		return usageError{"--repo is missing"}
 	}
+	if remoteAddress.MatchString(n.repo) {
+		return usageError{"--repo is a path here: make the repository ready on this machine, then push main and audit to " + n.repo}
+	}
 	if err := n.complete(ctx, c); err != nil {
 		return err
 	}
 	return n.run(ctx, c)
 }
+
+// remoteAddress is an address of git's that names another machine.
+var remoteAddress = regexp.MustCompile(`^[a-z+]+://|^[^/@]+@[^/:]+:`)
 
 // An initiation is what init was told.
 type initiation struct {

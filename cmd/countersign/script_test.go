@@ -22,7 +22,15 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "12"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"countersign": main})
+	testscript.Main(suite{m}, map[string]func(){"countersign": main})
+}
+
+// suite removes in the end what the tests share.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	defer removeBuilt()
+	return s.M.Run()
 }
 
 // TestScript plays the stories in testdata/script. Each has a workspace, two
