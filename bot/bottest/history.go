@@ -2,7 +2,9 @@ package bottest
 
 import (
 	"cmp"
+	"container/heap"
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -36,7 +38,7 @@ func RequestsUntil(seed uint64, n int, end time.Time) []access.Request {
 	for w := range workers {
 		all.Go(func() {
 			for i := w; i < n; i += workers {
-				out[i] = c.tell(rand.New(rand.NewPCG(seed, uint64(i)+2)), times[i], end)
+				out[i] = c.tell(rand.New(rand.NewPCG(seed, uint64(i)+2)), times[i], end).r
 			}
 		})
 	}
@@ -45,6 +47,57 @@ func RequestsUntil(seed uint64, n int, end time.Time) []access.Request {
 		return cmp.Or(a.FiledAt.Compare(b.FiledAt), cmp.Compare(a.ID, b.ID))
 	})
 	return out
+}
+
+// Events are those that make the requests of [RequestsUntil], as a log holds
+// them: by time, and those of one request in their order. They are made as they
+// are asked for, so that a million of them take little memory.
+func Events(seed uint64, n int, end time.Time) iter.Seq[access.Event] {
+	return func(yield func(access.Event) bool) {
+		c, end := found(seed), end.UTC()
+		times := filings(rand.New(rand.NewPCG(seed, 1)), n, end)
+		var waiting eventQueue
+		for i, at := range times {
+			// A filing may be moved within its day, never before it.
+			for day := at.Truncate(24 * time.Hour).Add(-24 * time.Hour); len(waiting) > 0 && waiting[0][0].At.Before(day); {
+				if !yield(waiting.next()) {
+					return
+				}
+			}
+			t := c.tell(rand.New(rand.NewPCG(seed, uint64(i)+2)), at, end)
+			if len(t.log) > 0 {
+				heap.Push(&waiting, t.log)
+			}
+		}
+		for len(waiting) > 0 {
+			if !yield(waiting.next()) {
+				return
+			}
+		}
+	}
+}
+
+// eventQueue is a heap of what is left of requests, the next event on top.
+type eventQueue [][]access.Event
+
+func (q eventQueue) Len() int           { return len(q) }
+func (q eventQueue) Less(i, j int) bool { return q[i][0].At.Before(q[j][0].At) }
+func (q eventQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *eventQueue) Push(x any)        { *q = append(*q, x.([]access.Event)) }
+func (q *eventQueue) Pop() any {
+	last := len(*q) - 1
+	x := (*q)[last]
+	*q = (*q)[:last]
+	return x
+}
+
+// next takes the earliest event out.
+func (q *eventQueue) next() access.Event {
+	log := heap.Pop(q).([]access.Event)
+	if len(log) > 1 {
+		heap.Push(q, log[1:])
+	}
+	return log[0]
 }
 
 const historyDays = 730
@@ -100,9 +153,10 @@ type tale struct {
 	whose colleague // who gets it
 	filed *access.Rules
 	duty  map[string][]access.Duty
+	log   []access.Event // what made r of nothing
 }
 
-func (c *company) tell(rng *rand.Rand, at, end time.Time) access.Request {
+func (c *company) tell(rng *rand.Rand, at, end time.Time) *tale {
 	t := &tale{company: c, rng: rng, end: end}
 	t.cast(at)
 	t.file()
@@ -124,7 +178,7 @@ func (c *company) tell(rng *rand.Rand, at, end time.Time) access.Request {
 		t.after(time.Second)
 		t.post(access.NoticeEnded)
 	}
-	return t.r
+	return t
 }
 
 // cast says who asks for what, when. Most ask in office hours, for something
@@ -444,6 +498,7 @@ func (t *tale) do(by access.Person, a access.Action) {
 		if err == nil {
 			t.r, err = access.Apply(t.r, e)
 		}
+		t.log = append(t.log, e)
 	}
 	if err != nil {
 		panic(fmt.Sprintf("a made-up history: %T: %v", a, err))

@@ -101,6 +101,31 @@ func TestRequestsUntil(t *testing.T) {
 	}
 }
 
+// TestEvents: the events are those of the requests, by time.
+func TestEvents(t *testing.T) {
+	const n = 2000
+	got, last := map[string]access.Request{}, time.Time{}
+	for e := range bottest.Events(7, n, bottest.HistoryEnd) {
+		if e.At.Before(last) {
+			t.Fatalf("%s at %s comes after %s", e.ID, e.At, last)
+		}
+		last = e.At
+		r, err := access.Apply(got[e.Request], e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[e.Request] = r
+	}
+	for _, want := range bottest.Requests(7, n) {
+		if d := gocmp.Diff(want, got[want.ID], gocmp.AllowUnexported(access.Request{})); d != "" {
+			t.Fatal(d)
+		}
+	}
+	if len(got) != n {
+		t.Errorf("%d requests", len(got))
+	}
+}
+
 func BenchmarkRequests(b *testing.B) {
 	for b.Loop() {
 		bottest.Requests(1, 10000)
