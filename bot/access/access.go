@@ -55,6 +55,9 @@ func (s Status) Ended() bool {
 	return true
 }
 
+// Endings are the statuses of requests that have ended.
+var Endings = []Status{Denied, Cancelled, TimedOut, Expired, Revoked, GivenBack, Failed}
+
 // Source says on whose word a request was approved.
 type Source string
 

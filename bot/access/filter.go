@@ -8,6 +8,8 @@ import (
 
 // A Filter says which requests are meant. A zero field restricts nothing.
 type Filter struct {
+	// ID is what the id begins or ends with, upper and lower case aside.
+	ID string
 	// Text is words, each of which must occur somewhere in what was written or
 	// in the names, upper and lower case aside.
 	Text string
@@ -27,8 +29,10 @@ type Filter struct {
 
 // Match reports whether a request is meant.
 func (f Filter) Match(r Request) bool {
+	id := strings.ToUpper(f.ID)
 	switch {
-	case f.Resource != "" && r.Resource != f.Resource,
+	case !strings.HasPrefix(r.ID, id) && !strings.HasSuffix(r.ID, id),
+		f.Resource != "" && r.Resource != f.Resource,
 		f.Provider != "" && r.Target.Provider != f.Provider,
 		len(f.Status) > 0 && !slices.Contains(f.Status, r.Shown()),
 		f.Source != "" && (r.Decision == nil || r.Decision.Source != f.Source),

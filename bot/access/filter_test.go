@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ func TestFilter(t *testing.T) {
 		{"all words", access.Filter{Text: "why please admins"}, true},
 		{"one word too many", access.Filter{Text: "why never"}, false},
 		{"its id", access.Filter{Text: id}, true},
+		{"how its id begins, in small letters", access.Filter{ID: strings.ToLower(id[:6])}, true},
+		{"how its id ends", access.Filter{ID: id[len(id)-6:]}, true},
+		{"what is in the middle of its id", access.Filter{ID: id[1 : len(id)-1]}, false},
 		{"who asked", access.Filter{Person: "alice@example.com"}, true},
 		{"who gets it, by Slack id", access.Filter{Person: "UERIN"}, true},
 		{"who approved", access.Filter{Person: "bob@example.com"}, true},
@@ -117,6 +121,17 @@ func TestLiveAt(t *testing.T) {
 	} {
 		if got := s.r.LiveAt(at); got != want {
 			t.Errorf("at %s: %v", at, got)
+		}
+	}
+}
+
+// TestEndings: they are the statuses that have ended.
+func TestEndings(t *testing.T) {
+	for _, s := range []access.Status{
+		access.Pending, access.Approved, access.Live, access.Denied, access.Cancelled, access.TimedOut, access.Expired, access.Revoked, access.GivenBack, access.Failed,
+	} {
+		if slices.Contains(access.Endings, s) != s.Ended() {
+			t.Errorf("%s", s)
 		}
 	}
 }

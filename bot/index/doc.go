@@ -1,12 +1,14 @@
 // Package index is the read model of the log: lists, filters, search and
-// figures over all requests, answered from a file on disk instead of memory.
+// figures over all requests, answered from a file on disk instead of memory. It
+// is the ledger's checkpoint, too.
 //
 // # What it is
 //
 // An [Index] is a SQLite file that can be thrown away at any time. Nothing in
 // it cannot be rebuilt from the log: it holds the present state of each
-// request, the columns by which requests are found, and the commit of the log
-// that all this amounts to ([Index.Head]). Whoever feeds it asks for the head,
+// request, the columns by which requests are found, where in the log each stands
+// ([Place]), and the commit of the log that all this amounts to ([Index.Head]).
+// Whoever feeds it asks for the head,
 // reads the log from there, and puts what changed; an empty head means
 // everything. A head is written in the same transaction as the states, so a
 // crash loses at most the last batches, and they are fed again.

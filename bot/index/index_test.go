@@ -120,6 +120,10 @@ func filter(rng *rand.Rand, list []access.Request) access.Filter {
 			f.Text += word(rng, some()) + " "
 		}
 	}
+	if maybe(8) {
+		id := some().ID
+		f.ID = pick(rng, []string{id, id[:8], id[20:], strings.ToLower(id[:7]), id[5:9], "no id at all, and longer than one"})
+	}
 	if maybe(6) {
 		f.Person = pick(rng, append(some().People(), "nobody@example.com"))
 	}
@@ -384,7 +388,7 @@ func TestHostileText(t *testing.T) {
 	put(t, x, index.Batch{Head: "a", Requests: list})
 	for _, h := range hostile {
 		for _, f := range []access.Filter{
-			{Text: h}, {Resource: h}, {Person: h}, {Provider: h}, {Policy: h}, {Source: access.Source(h)},
+			{ID: h}, {Text: h}, {Resource: h}, {Person: h}, {Provider: h}, {Policy: h}, {Source: access.Source(h)},
 			{Status: []access.Status{access.Status(h)}}, {Involves: []string{h}},
 		} {
 			var want []access.Request

@@ -15,8 +15,10 @@ type Batch struct {
 	// Head is the commit that the index has reached with this batch. Where a
 	// first feed comes in several, all but the last have none.
 	Head     string
+	Note     string           // what the feeder wants to find again with the head
 	Requests []access.Request // the present states of those that changed
 	Configs  []ConfigUse      // that came into use
+	Places   []Place          // that are new or have changed
 }
 
 // A ConfigUse says from when on a commit of the configuration was in use.
@@ -61,7 +63,12 @@ func (f *file) put(ctx context.Context, c *codec, b Batch) error {
 			return err
 		}
 	}
-	if err := p.exec("INSERT OR REPLACE INTO head VALUES (1, ?)", b.Head); err != nil {
+	for _, at := range b.Places {
+		if err := p.place(at); err != nil {
+			return err
+		}
+	}
+	if err := p.exec("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", b.Head, b.Note); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -17,7 +17,7 @@ const applicationID = 0x43536978
 // The index in_order is what lists walk along. The day goes first in it so that
 // figures by day need no sorting, and the columns that are counted are in it.
 const schema = `
-CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL);
+CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, note TEXT NOT NULL);
 CREATE TABLE config (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, id TEXT NOT NULL, UNIQUE (at, id));
 CREATE TABLE request (
 	n        INTEGER PRIMARY KEY,
@@ -41,6 +41,10 @@ CREATE TABLE body (n INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE mark (kind INTEGER, key TEXT, n INTEGER, PRIMARY KEY (kind, key, n)) WITHOUT ROWID;
 CREATE TABLE decider (n INTEGER, i INTEGER, email TEXT NOT NULL, denied INTEGER NOT NULL, wait INTEGER NOT NULL,
 	PRIMARY KEY (n, i)) WITHOUT ROWID;
+CREATE TABLE place (id TEXT PRIMARY KEY, dir TEXT NOT NULL, commits BLOB NOT NULL, open INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE key (key TEXT, id TEXT, PRIMARY KEY (key, id)) WITHOUT ROWID;
+CREATE INDEX to_do ON place (id) WHERE open = 1;
+CREATE INDEX by_last ON place (last);
 CREATE INDEX in_order ON request (day, filed, id, fate, step);
 CREATE INDEX by_resource ON request (resource, day, filed);
 CREATE INDEX by_provider ON request (provider, day, filed);

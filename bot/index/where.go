@@ -71,6 +71,9 @@ func where(f access.Filter, p plan) (*condition, error) {
 			c.add("r."+column+" = ?", value)
 		}
 	}
+	if id := strings.ToUpper(f.ID); id != "" {
+		c.add("r.n IN (SELECT n FROM request WHERE substr(id, 1, length(?)) = ? OR substr(id, -length(?)) = ?)", id, id, id, id)
+	}
 	equal("resource", f.Resource)
 	if f.Person != "" {
 		c.marked(p, markPerson, []string{f.Person})
