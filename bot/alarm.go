@@ -60,8 +60,8 @@ func (e *engine) leftAlarms(ctx context.Context) {
 		return
 	}
 	now := e.b.Now()
-	for _, r := range e.b.Ledger.Ended(now.Add(-30 * 24 * time.Hour)) {
-		if access.Alarmed(r) {
+	for _, r := range e.b.Ledger.Alarmed() {
+		if now.Sub(r.Last) < 30*24*time.Hour {
 			e.ring(ctx, r.ID, access.Alarm{}, now)
 		}
 	}

@@ -29,10 +29,14 @@ type Ledger interface {
 	Request(id string) (access.Request, bool)
 	// Open are the requests that have not ended.
 	Open() []access.Request
-	// Ended are those that have ended since then.
-	Ended(since time.Time) []access.Request
+	// Granted are those by which an account was ever to get an access, ended
+	// ones too.
+	Granted(ctx context.Context, t access.Target, subject string) ([]access.Request, error)
 	// Unreviewed are those whose use of break-glass nobody has reviewed.
 	Unreviewed() []access.Request
+	// Alarmed are the ended ones for which an alarm was raised that is not
+	// resolved, see [access.Alarmed].
+	Alarmed() []access.Request
 }
 
 // A Notifier tells people. Its methods never block; what it shows is a function

@@ -12,6 +12,11 @@
 // into requests; [countersign/gitstore] makes each file a signed commit. Only
 // then is something decided: the commit is the decision.
 //
+// In memory is what is open. [countersign/bot/index], a SQLite file that can be
+// thrown away, remembers where in the log all else stands, so that a start need
+// not read the whole log; it is also what the dashboard, [countersign/bot/web],
+// and lists in Slack are answered from. Nothing is decided on what it says.
+//
 // Nothing else happens in Handle. The world is changed by [Bot.Run], which asks
 // [access.Due] for every open request what the log owes, and pays it through a
 // [Provider]: intent, act, outcome. People are told through a [Notifier], whose

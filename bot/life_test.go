@@ -180,7 +180,7 @@ func (w *world) judge(id string) access.Request {
 		w.t.Errorf("%d requests were filed, want 1", n)
 	}
 	counts := map[string]int{}
-	for _, x := range l.History(id) {
+	for _, x := range history(w.t, l, id) {
 		counts[x.Event.Body.Kind()]++
 		if x.Event.Body.Kind() == "grant_intent" && counts["approved"] == 0 {
 			w.t.Error("intended before it was approved")
@@ -480,7 +480,7 @@ func TestLogDownAtTheExpiry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := l.History(r.ID)
+		h := history(t, l, r.ID)
 		if last := h[len(h)-1].Event; !last.Late {
 			t.Error("the end was recorded as if in time")
 		}
@@ -602,4 +602,13 @@ func TestPanicStaysAlone(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		w.ends(r.ID, access.Expired, false, 10*time.Second)
 	})
+}
+
+func history(t *testing.T, l *ledger.Ledger, id string) []ledger.Entry {
+	t.Helper()
+	h, err := l.History(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }

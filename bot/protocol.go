@@ -258,13 +258,20 @@ func (e *engine) keep(ctx context.Context, r access.Request, subject string) (st
 	if _, ok := e.overlap(r, subject, func(o access.Request) bool { return o.Ending == nil && now.Before(o.Expires()) }); ok {
 		return "other_grant", nil
 	}
-	if e.before(r) != access.Present {
+	granted, err := e.b.Ledger.Granted(ctx, r.Target, subject)
+	if err != nil {
+		return "", fmt.Errorf("look up earlier grants of the access: %w", err)
+	}
+	if before(r, granted) != access.Present {
 		return "", nil
 	}
 	if err := e.sync(ctx); err != nil {
 		return "", err
 	}
-	if e.ours(r, subject) {
+	if granted, err = e.b.Ledger.Granted(ctx, r.Target, subject); err != nil {
+		return "", fmt.Errorf("look up earlier grants of the access: %w", err)
+	}
+	if ours(r, subject, granted) {
 		return "", nil
 	}
 	return "had_before", nil
@@ -272,16 +279,16 @@ func (e *engine) keep(ctx context.Context, r access.Request, subject string) (st
 
 // before is what was there before the first of the grants of an access that
 // overlap. It may have become known after the later ones took it over.
-func (e *engine) before(r access.Request) access.Presence {
+func before(r access.Request, granted []access.Request) access.Presence {
 	for range 1000 {
 		if r.Grant == nil || r.Grant.Before != access.Unknown || r.Grant.Inherited == "" {
 			break
 		}
-		first, ok := e.b.Ledger.Request(r.Grant.Inherited)
-		if !ok {
+		i := slices.IndexFunc(granted, func(o access.Request) bool { return o.ID == r.Grant.Inherited })
+		if i < 0 {
 			break
 		}
-		r = first
+		r = granted[i]
 	}
 	if r.Grant == nil {
 		return access.Unknown
@@ -292,11 +299,11 @@ func (e *engine) before(r access.Request) access.Presence {
 // ours reports whether what was observed before a grant was another grant of
 // ours, which the bot that looked could not know of yet: of two bots on one log
 // each has read only what the other had written when it last looked.
-func (e *engine) ours(r access.Request, subject string) bool {
-	other := func(o access.Request) bool {
-		return o.ID != r.ID && sameAccess(o, r.Target, subject) && o.Grant.Before != access.Present && !o.Grant.IntentAt.After(r.Grant.IntentAt)
-	}
-	return slices.ContainsFunc(e.b.Ledger.Open(), other) || slices.ContainsFunc(e.b.Ledger.Ended(r.Grant.IntentAt), other)
+func ours(r access.Request, subject string, granted []access.Request) bool {
+	return slices.ContainsFunc(granted, func(o access.Request) bool {
+		return o.ID != r.ID && sameAccess(o, r.Target, subject) && o.Grant.Before != access.Present && !o.Grant.IntentAt.After(r.Grant.IntentAt) &&
+			(o.End == nil || !o.End.At.Before(r.Grant.IntentAt))
+	})
 }
 
 func end(ctx context.Context, p Provider, r access.Request) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 
@@ -95,6 +96,35 @@ func (r *Repo) List(ctx context.Context, commit, dir string) ([]string, error) {
 		names = append(names, e.name)
 	}
 	return names, nil
+}
+
+// ReadDir returns the files directly in a directory at a commit, in git's order,
+// with their paths from the top and their bytes; nothing else of an [Entry] is
+// set. It fails with ErrNotFound.
+func (r *Repo) ReadDir(ctx context.Context, commit, dir string) ([]Entry, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", dir, err)
+	}
+	c, err := r.readCommit(commit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", dir, err)
+	}
+	t, err := r.dirIn(c.tree, dir)
+	if err != nil {
+		return nil, fmt.Errorf("read %s at %s: %w", dir, commit, err)
+	}
+	var out []Entry
+	for _, e := range t.entries {
+		if !e.isFile() {
+			continue
+		}
+		data, err := r.objects.getKind(e.id, plumbing.BlobObject)
+		if err != nil {
+			return nil, fmt.Errorf("read %s/%s at %s: %w", dir, e.name, commit, err)
+		}
+		out = append(out, Entry{Path: path.Join(dir, e.name), Data: bytes.Clone(data)})
+	}
+	return out, nil
 }
 
 func (r *Repo) dirIn(root plumbing.Hash, dir string) (*tree, error) {

@@ -19,6 +19,8 @@ type Store struct {
 	mu    sync.Mutex
 	files []ledger.File
 	fault Interruption
+
+	rewrites int
 }
 
 // An Interruption is asked before each Append. Its error is returned; with
@@ -66,7 +68,7 @@ func (s *Store) add(dir string, have int, files []ledger.File) ([]string, error)
 		if path.Dir(f.Path) != dir || !strings.HasPrefix(path.Base(f.Path), fmt.Sprintf("%04d-", have+i+1)) {
 			return nil, fmt.Errorf("%s does not belong into %s as file %d", f.Path, dir, have+i+1)
 		}
-		f.Commit = fmt.Sprintf("%040x", len(s.files)+1)
+		f.Commit = fmt.Sprintf("%08x%032x", s.rewrites, len(s.files)+1)
 		f.Data = slices.Clone(f.Data)
 		s.files = append(s.files, f)
 		commits = append(commits, f.Commit)
@@ -90,9 +92,30 @@ func (s *Store) Scan(ctx context.Context, after string, fn func(ledger.File) err
 		reached = reached || f.Commit == after
 	}
 	if !reached {
-		return after, fmt.Errorf("the log does not hold commit %s", after)
+		return after, fmt.Errorf("%w: %s", ledger.ErrRewritten, after)
 	}
 	return head, ctx.Err()
+}
+
+// Read implements [ledger.Store].
+func (s *Store) Read(ctx context.Context, dir string) ([]ledger.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []ledger.File
+	for _, f := range s.files {
+		if path.Dir(f.Path) == dir {
+			out = append(out, ledger.File{Path: f.Path, Data: f.Data})
+		}
+	}
+	return out, ctx.Err()
+}
+
+// Rewrite takes back all but the first n files, as whoever replaces the history
+// of a log does.
+func (s *Store) Rewrite(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files, s.rewrites = slices.Clone(s.files[:n]), s.rewrites+1
 }
 
 // Files are all files of the log, oldest first.

@@ -220,8 +220,9 @@ func (l *Ledger) change(ctx context.Context, id string, decide func(access.Allow
 			return err
 		}
 		l.mu.RLock()
-		a, ok := l.allowances[id]
+		has, ok := l.allowances[id]
 		l.mu.RUnlock()
+		a := has.Allowance
 		if !ok {
 			return access.Refuse(access.NoSuchRequest, "There is no such pre-approval.")
 		}
@@ -253,10 +254,17 @@ func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecor
 	if _, err := FoldAllowance(before, f); err != nil {
 		return fmt.Errorf("%s cannot be recorded: %w", f.Path, err)
 	}
-	if _, err := l.store.Append(ctx, dir, have, []File{f}); err != nil {
+	commits, err := l.store.Append(ctx, dir, have, []File{f})
+	if err != nil {
 		return fmt.Errorf("write the log: %w", err)
 	}
-	_, _, err = l.takeAllowance(a.ID, f)
+	f.Commit = commits[0]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fresh, err := l.foldAllowance(a.ID, f)
+	if fresh {
+		l.ahead[f.Commit] = true
+	}
 	return err
 }
 
@@ -288,23 +296,56 @@ func allowanceMessage(a access.Allowance, r allowanceRecord) string {
 	return m
 }
 
-// takeAllowance adds one file of a pre-approval; fresh is false for one that is
-// known already.
-func (l *Ledger) takeAllowance(id string, f File) (string, bool, error) {
+// pass is a pre-approval in memory, and the commits of its files.
+type pass struct {
+	access.Allowance
+	commits []string
+}
+
+// takeAllowance adds one file of the log that belongs to a pre-approval.
+func (l *Ledger) takeAllowance(id string, f File) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.ahead, f.Commit)
+	_, err := l.foldAllowance(id, f)
+	return err
+}
+
+// foldAllowance folds a file of a pre-approval, unless it is known already. The
+// caller holds mu.
+func (l *Ledger) foldAllowance(id string, f File) (fresh bool, err error) {
 	before := l.allowances[id]
 	if m := allowancePath.FindStringSubmatch(f.Path); m != nil {
 		if n, err := strconv.Atoi(m[2]); err == nil && n <= before.Seq {
-			return "", false, nil
+			return false, nil
 		}
 	}
-	a, err := FoldAllowance(before, f)
+	a, err := FoldAllowance(before.Allowance, f)
 	if err != nil {
-		return "", false, fmt.Errorf("%s: %w", f.Path, err)
+		return false, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	l.allowances[id] = a
-	return "", false, nil
+	l.allowances[id] = pass{a, append(before.commits, f.Commit)}
+	l.changed(id)
+	return true, nil
+}
+
+// readAllowance reads a pre-approval from the log.
+func (l *Ledger) readAllowance(ctx context.Context, p Place) (pass, error) {
+	files, err := l.store.Read(ctx, p.Dir)
+	if err != nil {
+		return pass{}, err
+	}
+	if len(files) < len(p.Commits) {
+		return pass{}, &takeError{fmt.Errorf("%s holds %d files, not %d", p.Dir, len(files), len(p.Commits))}
+	}
+	var a pass
+	for i, commit := range p.Commits {
+		if a.Allowance, err = FoldAllowance(a.Allowance, files[i]); err != nil {
+			return a, &takeError{fmt.Errorf("%s: %w", files[i].Path, err)}
+		}
+		a.commits = append(a.commits, commit)
+	}
+	return a, nil
 }
 
 // Allowances are all pre-approvals, newest first.
@@ -313,7 +354,7 @@ func (l *Ledger) Allowances() []access.Allowance {
 	defer l.mu.RUnlock()
 	all := make([]access.Allowance, 0, len(l.allowances))
 	for _, a := range l.allowances {
-		all = append(all, a)
+		all = append(all, a.Allowance)
 	}
 	slices.SortFunc(all, func(a, b access.Allowance) int {
 		if c := b.At.Compare(a.At); c != 0 {

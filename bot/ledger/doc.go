@@ -42,8 +42,28 @@
 //
 // # The projection
 //
-// A [Ledger] folds the log once when it is opened and keeps every request in
-// memory. [Ledger.Update] is the one way to change a request: it decides on the
-// present state, appends, and decides again where somebody else was faster. An
-// old decision is never carried over to a new state.
+// A [Ledger] folds the log into requests. [Ledger.Update] is the one way to
+// change a request: it decides on the present state, appends, and decides again
+// where somebody else was faster. An old decision is never carried over to a new
+// state.
+//
+// # What is in memory
+//
+// [Open] reads the whole log and keeps it, which is right for a report. A bot
+// that runs for years is opened by [Resume]: it keeps what is open, what is of
+// late, and a thousand of the ended requests that were asked for last. Of the
+// others a [Checkpoint] knows where in the log they stand, and by which delivery,
+// message or account they are found; they are read from the log again when they
+// are needed, so that nothing is ever decided on what a checkpoint says.
+//
+// The checkpoint is behind the log, never ahead of it but for commits that it
+// names: a crash between the two costs reading some files again. One that is
+// missing, damaged, or of a history that is gone is built anew from the log. What
+// it must not do is lose something open: its access would never end. So the sum
+// of all that is open is saved beside it, and is compared when it is loaded.
+//
+// # Reading fast
+//
+// What Encode writes is read by a small reader of our own, everything else by the
+// YAML library; a fuzz test holds the one against the other.
 package ledger

@@ -190,14 +190,12 @@ func Encode(e access.Event) ([]byte, error) {
 
 // Decode reads the bytes of an event's file.
 func Decode(data []byte) (access.Event, error) {
-	var r record
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	d.KnownFields(true)
-	if err := d.Decode(&r); err != nil {
-		return access.Event{}, fmt.Errorf("decode event: %w", err)
-	}
-	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return access.Event{}, errors.New("decode event: more than one document")
+	r, ok := readCanonical(data)
+	if !ok {
+		var err error
+		if r, err = readYAML(data); err != nil {
+			return access.Event{}, err
+		}
 	}
 	if r.Version != formatVersion {
 		return access.Event{}, fmt.Errorf("decode event: format version %d is newer than this program", r.Version)
@@ -210,4 +208,17 @@ func Decode(data []byte) (access.Event, error) {
 		ID: r.EventID, Request: r.Request, At: r.At.UTC(), By: access.Person(r.By),
 		Config: r.ConfigCommit, Rules: r.Rules, Late: r.RecordedLate, Groups: groupsOf(r.Groups), Duties: dutiesOf(r.OnCall), Unreached: r.Unreached, Body: body,
 	}, nil
+}
+
+// readYAML reads any form of a record.
+func readYAML(data []byte) (r record, err error) {
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	if err := d.Decode(&r); err != nil {
+		return r, fmt.Errorf("decode event: %w", err)
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return r, errors.New("decode event: more than one document")
+	}
+	return r, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,8 +50,8 @@ type Config struct {
 }
 
 // A Reader answers from the log and the configuration as they are now. It is safe
-// for concurrent use. Except for RulesAt it answers from memory: the
-// acknowledgement of a form waits for it.
+// for concurrent use. It asks nobody over the network: the acknowledgement of a
+// form waits for it.
 type Reader interface {
 	// Rules are the rules in force.
 	Rules() *access.Rules
@@ -58,8 +59,11 @@ type Reader interface {
 	RulesAt(ctx context.Context, commit string) *access.Rules
 	// Request finds a request by its id.
 	Request(id string) (access.Request, bool)
-	// Requests are all of them, newest first.
-	Requests() []access.Request
+	// Lately are those that are open, whose review is due, or that changed within
+	// the hour before the log's newest event, the newest filing first.
+	Lately() []access.Request
+	// Find lists up to limit requests that match, the newest filing first.
+	Find(ctx context.Context, f access.Filter, limit int) ([]access.Request, error)
 	// Unreviewed are those whose use of break-glass nobody has reviewed.
 	Unreviewed() []access.Request
 	// ByPost finds the request that a message of the bot's belongs to.
@@ -265,23 +269,10 @@ func (a *App) look(ctx context.Context, waited time.Duration) time.Duration {
 // catchUp renders what may be stale on the screen after a restart: every request
 // that is open, and those of the last hour before the log's newest event.
 func (a *App) catchUp() {
-	all := a.cfg.Reader.Requests()
-	var newest time.Time
-	for _, r := range all {
-		if r.Last.After(newest) {
-			newest = r.Last
-		}
-	}
-	for i := len(all) - 1; i >= 0; i-- {
-		if r := all[i]; open(r) || r.Last.After(newest.Add(-time.Hour)) {
-			a.Changed(r.ID)
-		}
+	for _, r := range slices.Backward(a.cfg.Reader.Lately()) {
+		a.Changed(r.ID)
 	}
 }
-
-// open reports whether a request can still change: it has not ended, or the access
-// that was taken is still to be reviewed.
-func open(r access.Request) bool { return !r.Status.Ended() || r.ToReview() }
 
 // Changed says that a request has a new state: its messages are rendered anew, and
 // notices that are owed are posted. It never blocks.
@@ -345,7 +336,7 @@ func (a *App) RulesChanged() {
 
 // renderOpen renders what is open and waits for somebody.
 func (a *App) renderOpen() {
-	for _, r := range a.cfg.Reader.Requests() {
+	for _, r := range a.cfg.Reader.Lately() {
 		if r.Status == access.Pending || r.Extension != nil || r.ToReview() {
 			a.Changed(r.ID)
 		}

@@ -62,7 +62,7 @@ func (a *App) command(ctx context.Context, c slash) {
 	case "cancel", "give-back", "giveback", "extend", "revoke", "escalate", "review":
 		a.commandAct(ctx, c, actor, verb, rest)
 	case "list":
-		a.tell(ctx, c.reply(), a.listText(actor))
+		a.tell(ctx, c.reply(), a.listText(ctx, actor))
 	case "pending":
 		a.tell(ctx, c.reply(), a.pendingText(ctx, actor))
 	case "show":
@@ -240,17 +240,18 @@ func (a *App) named(ctx context.Context, actor access.Actor, id string) (access.
 		return access.Request{}, access.Refuse(access.NoSuchRequest, "Name a request by its id. `/access list` shows yours.")
 	}
 	rules, want := a.cfg.Reader.Rules(), strings.ToUpper(id)
+	sees := func(r access.Request) bool { return a.maySee(ctx, rules, actor.Person, r) }
+	if r, ok := a.cfg.Reader.Request(want); ok && sees(r) {
+		return r, nil
+	}
 	var found []access.Request
-	for _, r := range a.cfg.Reader.Requests() {
-		has := strings.ToUpper(r.ID)
-		part := len(want) >= 6 && (strings.HasPrefix(has, want) || strings.HasSuffix(has, want))
-		if has != want && !part || !a.maySee(ctx, rules, actor.Person, r) {
-			continue
+	if len(want) >= 6 {
+		var err error
+		if found, err = a.cfg.Reader.Find(ctx, access.Filter{ID: want}, mostNamed); err != nil {
+			a.log.Error("slack: a request cannot be looked up", "error", err)
+			return access.Request{}, access.Refuse(access.NoSuchRequest, "Requests cannot be looked up by a part of the id now. Write all of it.")
 		}
-		if has == want {
-			return r, nil
-		}
-		found = append(found, r)
+		found = slices.DeleteFunc(found, func(r access.Request) bool { return !sees(r) })
 	}
 	switch len(found) {
 	case 0:
@@ -260,6 +261,9 @@ func (a *App) named(ctx context.Context, actor access.Actor, id string) (access.
 	}
 	return access.Request{}, access.Refuse(access.NoSuchRequest, "%s fits several requests. Write more of the id.", code(id))
 }
+
+// mostNamed is how many requests a part of an id may mean before it is no help.
+const mostNamed = 200
 
 func (a *App) commandShow(ctx context.Context, c slash, actor access.Actor, rest string) {
 	word, _ := cut(rest)

@@ -352,16 +352,9 @@ func (a *App) adoptOne(ctx context.Context, user, channel string, m payload) err
 // unsettled is since when there are requests that are open, or changed within an hour
 // of the log's newest event: older messages are not looked for.
 func (a *App) unsettled() time.Time {
-	var newest time.Time
-	all := a.cfg.Reader.Requests()
-	for _, r := range all {
-		if r.Last.After(newest) {
-			newest = r.Last
-		}
-	}
-	since := newest
-	for _, r := range all {
-		if (open(r) || r.Last.After(newest.Add(-time.Hour))) && r.FiledAt.Before(since) {
+	var since time.Time
+	for _, r := range a.cfg.Reader.Lately() {
+		if since.IsZero() || r.FiledAt.Before(since) {
 			since = r.FiledAt
 		}
 	}

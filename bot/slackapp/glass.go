@@ -77,7 +77,7 @@ func (a *App) glassChanged(r access.Request) {
 		return
 	}
 	rules := a.cfg.Reader.Rules()
-	for _, x := range a.cfg.Reader.Requests() {
+	for _, x := range a.cfg.Reader.Lately() {
 		if x.Status == access.Pending && rules.Same(x.Principal, r.Principal) {
 			a.changedFor(x)
 		}

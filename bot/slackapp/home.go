@@ -1,7 +1,9 @@
 package slackapp
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +60,11 @@ func (a *App) publishHome(user string) {
 		rules := a.cfg.Reader.Rules()
 		waits := func(r access.Request) bool { return a.waitsFor(ctx, rules, actor.Person, r) }
 		reviews := func(r access.Request) bool { return a.reviewWaitsFor(rules, actor.Person, r) }
-		view := message{Blocks: homeBlocks(actor, rules, a.cfg.Reader.Requests(), waits, reviews)}
+		all, err := a.homeRequests(ctx, rules, actor.Person)
+		if err != nil {
+			return err
+		}
+		view := message{Blocks: homeBlocks(actor, rules, all, waits, reviews)}
 		if a.cfg.Dashboard != "" {
 			view.Blocks = append(view.Blocks, homeFooter(a.cfg.Dashboard))
 		}
@@ -74,6 +80,23 @@ func (a *App) publishHome(user string) {
 		return err
 	})
 }
+
+// homeRequests are those that a Home tab is made of, the newest filing first: what
+// is of late, and the person's own past.
+func (a *App) homeRequests(ctx context.Context, rules *access.Rules, me access.Person) ([]access.Request, error) {
+	past, err := a.cfg.Reader.Find(ctx, access.Filter{Involves: rules.Keys(me), Status: access.Endings}, mostPast)
+	if err != nil {
+		return nil, err
+	}
+	all := append(a.cfg.Reader.Lately(), past...)
+	slices.SortStableFunc(all, func(a, b access.Request) int {
+		return cmp.Or(b.FiledAt.Compare(a.FiledAt), cmp.Compare(b.ID, a.ID))
+	})
+	return slices.CompactFunc(all, func(a, b access.Request) bool { return a.ID == b.ID }), nil
+}
+
+// mostPast is how many requests of the past a Home tab shows.
+const mostPast = 10
 
 // waitsFor reports whether something of a request waits for somebody's approval.
 func (a *App) waitsFor(ctx context.Context, rules *access.Rules, me access.Person, r access.Request) bool {
@@ -105,7 +128,7 @@ func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request, wait
 			live = append(live, r)
 		case involved && r.Status == access.Pending:
 			mine = append(mine, r)
-		case involved && len(past) < 10:
+		case involved && len(past) < mostPast:
 			past = append(past, r)
 		}
 		if waiting(r) {
@@ -119,7 +142,7 @@ func homeBlocks(me access.Actor, rules *access.Rules, all []access.Request, wait
 	blocks = append(blocks, homeList("Waiting for approval", mine, 8, func(r access.Request) slack.Block { return homePending(r, me.Person, rules) })...)
 	blocks = append(blocks, homeList("Waiting for you", waits, 8, homeWaiting)...)
 	blocks = append(blocks, homeList("Waiting for your review", reviews, 8, homeReview)...)
-	return append(blocks, homeList("Lately", past, 10, func(r access.Request) slack.Block { return note(storyLine(r)) })...)
+	return append(blocks, homeList("Lately", past, mostPast, func(r access.Request) slack.Block { return note(storyLine(r)) })...)
 }
 
 // homeFooter leads to the dashboard.

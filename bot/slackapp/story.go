@@ -54,14 +54,18 @@ func storyLine(r access.Request) string {
 }
 
 // listText are the requests that somebody is in.
-func (a *App) listText(me access.Actor) message {
+func (a *App) listText(ctx context.Context, me access.Actor) message {
 	rules := a.cfg.Reader.Rules()
 	lines := []string{"*Your requests*"}
-	for _, r := range a.cfg.Reader.Requests() {
-		if r.Involves(rules, me.Person) {
+	list, err := a.cfg.Reader.Find(ctx, access.Filter{Involves: rules.Keys(me.Person)}, 21)
+	if err != nil {
+		a.log.Error("slack: requests cannot be looked up", "error", err)
+		return say("Your requests cannot be looked up now. Try again in a minute.")
+	}
+	for i, r := range list {
+		if i < 20 {
 			lines = append(lines, "• "+storyLine(r))
-		}
-		if len(lines) > 20 {
+		} else {
 			lines = append(lines, "Older ones are on the dashboard and in the log.")
 			break
 		}
@@ -77,7 +81,7 @@ func (a *App) listText(me access.Actor) message {
 func (a *App) pendingText(ctx context.Context, me access.Actor) message {
 	rules := a.cfg.Reader.Rules()
 	lines := []string{"*Waiting for approval*"}
-	for _, r := range a.cfg.Reader.Requests() {
+	for _, r := range a.cfg.Reader.Lately() {
 		if r.Status != access.Pending && r.Extension == nil && !r.ToReview() || !a.maySee(ctx, rules, me.Person, r) {
 			continue
 		}
@@ -121,7 +125,7 @@ func (a *App) whoText(ctx context.Context, me access.Actor, text string) message
 	}
 	lines = append(lines, "*Has it now*")
 	before := len(lines)
-	for _, r := range a.cfg.Reader.Requests() {
+	for _, r := range a.cfg.Reader.Lately() {
 		if r.Resource == id && (r.Status == access.Live || r.Status == access.Approved) {
 			lines = append(lines, "• "+mention(r.Principal)+" until "+date(r.Expires())+", "+code(r.ID)+thread(r))
 		}

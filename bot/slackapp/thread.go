@@ -236,7 +236,7 @@ func (a *App) warnSecret(ctx context.Context, request string, m payload, text st
 // listened. It goes gently: one thread after the other.
 func (a *App) backfill(ctx context.Context, _ *task) error {
 	pause := time.Duration(0)
-	for _, r := range a.cfg.Reader.Requests() {
+	for _, r := range a.cfg.Reader.Lately() {
 		post, ok := r.ApprovalPost()
 		if !ok || r.Status.Ended() && time.Since(r.Last) > time.Hour {
 			continue

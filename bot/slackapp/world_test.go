@@ -128,6 +128,13 @@ func (b *book) Requests() []access.Request {
 	return all
 }
 
+func (b *book) Lately() []access.Request { return b.Requests() }
+
+func (b *book) Find(_ context.Context, f access.Filter, limit int) ([]access.Request, error) {
+	found := slices.DeleteFunc(b.Requests(), func(r access.Request) bool { return !f.Match(r) })
+	return found[:min(limit, len(found))], nil
+}
+
 func (b *book) Unreviewed() []access.Request {
 	return slices.DeleteFunc(b.Requests(), func(r access.Request) bool { return !r.ToReview() })
 }

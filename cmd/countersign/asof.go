@@ -41,7 +41,11 @@ it is not in the future.`)
 	begun := false
 	for _, r := range l.Requests() {
 		begun = begun || !r.FiledAt.After(at)
-		past, err := replayed(l.History(r.ID), at)
+		history, err := l.History(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		past, err := replayed(history, at)
 		if err != nil {
 			return err
 		}

@@ -193,7 +193,11 @@ func (p *preview) replay(ctx context.Context, old []byte, after *config.File, pe
 			continue
 		}
 		p.asked++
-		facts := factsOf(l.History(r.ID))
+		history, err := l.History(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		facts := factsOf(history)
 		was, is := foretell(facts, before, r), foretell(facts, after, r)
 		if was != is {
 			p.changes = append(p.changes, change{

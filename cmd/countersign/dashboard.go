@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"countersign/bot/index"
 	"countersign/bot/web"
 	"countersign/bot/web/signin"
 )
@@ -31,26 +29,20 @@ type entrance struct {
 // holds the id that the log uses.
 const slackIssuer = "https://slack.com"
 
-// indexFile is the read model in the data dir. It can be removed at any time.
+// indexFile is the index in the data dir. It can be removed while the bot is not
+// running: the next start makes it anew.
 const indexFile = "index.sqlite"
 
-// show builds the dashboard over what the bot reads, and the feed that keeps it
-// up. Without a gate it answers on loopback only.
-func (v *service) show(ctx context.Context, c web.Config) (*web.Server, error) {
-	x, err := index.Open(ctx, filepath.Join(v.dataDir, indexFile))
-	if err != nil {
-		return nil, fmt.Errorf("the dashboard's read model: %w", err)
-	}
-	shelf := v.shelf(x)
-	c.Requests, c.Record, c.Rules, c.Log = x, shelf, shelf, v.log
+// show builds the dashboard over what the bot reads. Without a gate it answers on loopback only.
+func (v *service) show(c web.Config) (*web.Server, error) {
+	shelf := v.shelf(v.index)
+	c.Requests, c.Record, c.Rules, c.Log = v.index, shelf, shelf, v.log
 	c.CommitURL, c.ConfigURL = commitURL(v.repository), commitURL(v.rulesRepo)
 	s, err := web.New(c)
 	if err != nil {
-		x.Close()
 		return nil, err
 	}
-	v.feed = newFeed(v.ledger, x, v.files, v.log)
-	v.feed.told = s.Changed
+	v.told = s.Changed
 	return s, nil
 }
 
@@ -110,13 +102,13 @@ func (v *service) dashboard(ctx context.Context) (http.Handler, error) {
 	if v.page == "" {
 		return nil, errors.New("a sign-in is set up, and no dashboard: --dashboard gives its address as browsers see it")
 	}
-	s, err := v.show(ctx, web.Config{Viewer: v.viewer, SignOut: in.signOut()})
+	s, err := v.show(web.Config{Viewer: v.viewer, SignOut: in.signOut()})
 	if err != nil {
 		return nil, err
 	}
 	d := &door{service: v, inside: s, key: filepath.Join(v.dataDir, "session_key")}
 	if _, err := d.gate("T00000000", ""); err != nil { // what is wrong is said at the start
-		return nil, errors.Join(err, v.feed.index.Close())
+		return nil, err
 	}
 	return d, nil
 }

@@ -142,7 +142,7 @@ func (d demonstration) run(ctx context.Context, level slog.Level) error {
 	mux := v.health()
 	mux.Handle("/", sim.Handler())
 	onCall.serve(mux)
-	page, err := v.show(ctx, web.Config{Loopback: true})
+	page, err := v.show(web.Config{Loopback: true})
 	if err != nil {
 		v.unlock()
 		return err

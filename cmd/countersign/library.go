@@ -51,13 +51,17 @@ func (l *library) Open(context.Context) ([]access.Request, error) {
 }
 
 // History implements [web.Record].
-func (l *library) History(_ context.Context, id string) (access.Request, []web.Entry, error) {
+func (l *library) History(ctx context.Context, id string) (access.Request, []web.Entry, error) {
+	history, err := l.ledger.History(ctx, id)
+	if err != nil {
+		return access.Request{}, nil, err
+	}
 	r, ok := l.ledger.Request(id)
 	if !ok {
 		return r, nil, web.ErrNotFound
 	}
 	var out []web.Entry
-	for _, x := range l.ledger.History(id) {
+	for _, x := range history {
 		out = append(out, web.Entry(x))
 	}
 	return r, out, nil

@@ -56,7 +56,10 @@ when the request was filed or decided.`)
 	if err != nil {
 		return err
 	}
-	asked, changed := replayAll(c.out, l, period, before, after)
+	asked, changed, err := replayAll(ctx, c.out, l, period, before, after)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(c.err, "%s replayed, %d would be treated differently\n", count(asked, "request"), changed)
 	if changed > 0 {
 		return errFound
@@ -65,14 +68,18 @@ when the request was filed or decided.`)
 }
 
 // replayAll asks both configurations about each request, newest first.
-func replayAll(w io.Writer, l *ledger.Ledger, period time.Duration, before, after *config.File) (asked, changed int) {
+func replayAll(ctx context.Context, w io.Writer, l *ledger.Ledger, period time.Duration, before, after *config.File) (asked, changed int, err error) {
 	requests := l.Requests()
 	for _, r := range requests {
 		if period > 0 && r.FiledAt.Before(requests[0].FiledAt.Add(-period)) {
 			continue
 		}
 		asked++
-		facts := factsOf(l.History(r.ID))
+		history, err := l.History(ctx, r.ID)
+		if err != nil {
+			return asked, changed, err
+		}
+		facts := factsOf(history)
 		was, is := foretell(facts, before, r), foretell(facts, after, r)
 		if was == is {
 			continue
@@ -81,7 +88,7 @@ func replayAll(w io.Writer, l *ledger.Ledger, period time.Duration, before, afte
 		fmt.Fprintf(w, "%s %s → %s, asked %s, then %s\n  - %s\n  + %s\n", r.ID, r.Principal.Email, r.Resource,
 			r.FiledAt.Format("2006-01-02 15:04"), r.Status, was, is)
 	}
-	return asked, changed
+	return asked, changed, nil
 }
 
 // factsOf are the groups and duties that the log holds of a request.

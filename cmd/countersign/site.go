@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -159,10 +158,11 @@ func (s copying) write(ctx context.Context, write func(string, []byte) error) er
 		}
 	}
 	store := readStore{repo, s.ref}
-	l, err := ledger.Open(ctx, store)
+	l, x, done, err := readAside(ctx, store)
 	if err != nil {
 		return err
 	}
+	defer done()
 	end, err := repo.Commit(ctx, l.Head())
 	if err != nil {
 		return err
@@ -176,11 +176,6 @@ func (s copying) write(ctx context.Context, write func(string, []byte) error) er
 	if now == nil {
 		return fmt.Errorf("%s on %s cannot be read; `countersign config check` says why", s.configPath, s.configRef)
 	}
-	x, done, err := temporaryIndex(ctx, l, store)
-	if err != nil {
-		return err
-	}
-	defer done()
 	shelf := &library{
 		ledger: l, index: x, repo: repo, known: map[string]membership{},
 		rules: func() *access.Rules { return now }, rulesAt: rules.at,
@@ -194,22 +189,21 @@ func (s copying) write(ctx context.Context, write func(string, []byte) error) er
 	}, write)
 }
 
-// temporaryIndex is a read model that is gone after done.
-func temporaryIndex(ctx context.Context, l *ledger.Ledger, store ledger.Store) (x *index.Index, done func(), err error) {
+// readAside reads a log with an index that is gone after done.
+func readAside(ctx context.Context, store ledger.Store) (l *ledger.Ledger, x *index.Index, done func(), err error) {
 	dir, err := os.MkdirTemp("", "countersign-index-*")
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	x, err = index.Open(ctx, filepath.Join(dir, indexFile))
-	if err == nil {
-		done = func() { _, _ = x.Close(), os.RemoveAll(dir) }
-		err = newFeed(l, x, store, slog.New(slog.DiscardHandler)).catchUp(ctx)
+	if x, err = index.Open(ctx, filepath.Join(dir, indexFile)); err != nil {
+		return nil, nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err != nil {
-		os.RemoveAll(dir)
-		return nil, nil, fmt.Errorf("read the log into an index: %w", err)
+	done = func() { _, _ = x.Close(), os.RemoveAll(dir) }
+	if l, err = ledger.Resume(ctx, store, checkpoint{x}); err != nil {
+		done()
+		return nil, nil, nil, err
 	}
-	return x, done, nil
+	return l, x, done, nil
 }
 
 // archive are the configurations of a repository, each read once.

@@ -23,6 +23,7 @@ import (
 // log has come, so that a start does not take a shortened one for the whole:
 // what was granted in the part that is missing would never end.
 type logStore struct {
+	repo   *gitstore.Repo
 	log    *gitstore.Log
 	memory string // the file with the newest commit known
 	slog   *slog.Logger
@@ -34,7 +35,7 @@ type logStore struct {
 
 // openStore refuses a log that does not continue the one that is remembered.
 func openStore(ctx context.Context, repo *gitstore.Repo, log *gitstore.Log, memory string, logger *slog.Logger) (*logStore, error) {
-	s := &logStore{log: log, memory: memory, slog: logger}
+	s := &logStore{repo: repo, log: log, memory: memory, slog: logger}
 	data, err := os.ReadFile(memory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -98,11 +99,40 @@ func (s *logStore) Scan(ctx context.Context, after string, fn func(ledger.File) 
 	if _, err := s.log.Sync(ctx); err != nil && (s.read.Load() || s.log.Stale() == nil) {
 		return after, err
 	}
-	s.read.Store(true)
 	s.note()
-	return s.log.Scan(ctx, after, func(e gitstore.Entry) error {
+	head, err := scan(ctx, s.repo, after, s.log.Head(), fn)
+	if err == nil {
+		s.read.Store(true)
+	}
+	return head, err
+}
+
+func (s *logStore) Read(ctx context.Context, dir string) ([]ledger.File, error) {
+	return readDir(ctx, s.repo, s.log.Head(), dir)
+}
+
+// scan reads the log between two commits, and says in the ledger's words that it
+// has none of them.
+func scan(ctx context.Context, repo *gitstore.Repo, after, head string, fn func(ledger.File) error) (string, error) {
+	reached, err := repo.Scan(ctx, after, head, func(e gitstore.Entry) error {
 		return fn(ledger.File{Path: e.Path, Data: e.Data, Message: e.Message, Time: e.Time, Commit: e.Commit})
 	})
+	if errors.Is(err, gitstore.ErrRewritten) || errors.Is(err, gitstore.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", ledger.ErrRewritten, err)
+	}
+	return reached, err
+}
+
+func readDir(ctx context.Context, repo *gitstore.Repo, head, dir string) ([]ledger.File, error) {
+	entries, err := repo.ReadDir(ctx, head, dir)
+	if errors.Is(err, gitstore.ErrNotFound) {
+		return nil, nil
+	}
+	var out []ledger.File
+	for _, e := range entries {
+		out = append(out, ledger.File{Path: e.Path, Data: e.Data})
+	}
+	return out, err
 }
 
 // readStore is a log that is only read, from any clone.
@@ -120,9 +150,15 @@ func (s readStore) Scan(ctx context.Context, after string, fn func(ledger.File) 
 	if err != nil {
 		return after, fmt.Errorf("%s: %w", s.ref, err)
 	}
-	return s.repo.Scan(ctx, after, head, func(e gitstore.Entry) error {
-		return fn(ledger.File{Path: e.Path, Data: e.Data, Message: e.Message, Time: e.Time, Commit: e.Commit})
-	})
+	return scan(ctx, s.repo, after, head, fn)
+}
+
+func (s readStore) Read(ctx context.Context, dir string) ([]ledger.File, error) {
+	head, err := s.repo.Resolve(ctx, s.ref)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.ref, err)
+	}
+	return readDir(ctx, s.repo, head, dir)
 }
 
 // configSource is the branch of the configuration as the rulebook wants it.

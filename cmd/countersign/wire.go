@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"countersign/bot"
 	"countersign/bot/access"
 	"countersign/bot/forge"
+	"countersign/bot/index"
 	"countersign/bot/ledger"
 	"countersign/bot/slackapp"
 	"countersign/config"
@@ -35,7 +37,6 @@ type service struct {
 	signer *gitstore.Signer
 	github *forge.GitHub // of the configuration; nil where there is none
 	store  *gitstore.Log
-	files  ledger.Store // the log as the ledger reads it
 	unlock func()
 
 	workedOff chan struct{} // closed when what was overdue at the start is paid, or tried
@@ -46,22 +47,29 @@ type service struct {
 	rulesRepo  *gitstore.Repo          // of the configuration
 	providers  map[string]bot.Provider // by the name that resources use; without github where nobody signs in there
 	withheld   sync.Map                // what was said of resources that are not offered
-	feed       *feed                   // of the dashboard; nil without one
 	reporter   *bot.Reporter           // has reports made; nil where nobody is asked for them
+	index      *index.Index            // the ledger's checkpoint, and what the dashboard reads
+	told       func(id string)         // after a change can be read from the index
 
 	replaced string // the log's config commit that another history was accepted to replace; empty: none
 }
 
-// open builds the service. It reads the whole log, and makes the branch of the
-// log where there never was one.
+// open builds the service. It reads what the index does not have of the log, and
+// makes the branch of the log where there never was one.
 func (s setup) open(ctx context.Context) (*service, error) {
 	unlock, err := lockDir(s.dataDir)
 	if err != nil {
 		return nil, err
 	}
-	v := &service{setup: s, unlock: unlock, workedOff: make(chan struct{})}
-	if err := v.build(ctx); err != nil {
+	v := &service{setup: s, told: func(string) {}, workedOff: make(chan struct{})}
+	v.unlock = func() {
+		if v.index != nil {
+			v.index.Close()
+		}
 		unlock()
+	}
+	if err := v.build(ctx); err != nil {
+		v.unlock()
 		return nil, err
 	}
 	return v, nil
@@ -94,8 +102,7 @@ func (v *service) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	v.files = store
-	if v.ledger, err = ledger.Open(ctx, store); err != nil {
+	if err := v.openLedger(ctx, store); err != nil {
 		return err
 	}
 	// Which resources are offered depends on what their providers can do.
@@ -106,6 +113,21 @@ func (v *service) build(ctx context.Context) error {
 		return err
 	}
 	return v.connect()
+}
+
+// openLedger opens the index, and the ledger over it.
+func (v *service) openLedger(ctx context.Context, store ledger.Store) (err error) {
+	file := filepath.Join(v.dataDir, indexFile)
+	if v.index, err = index.Open(ctx, file); err != nil {
+		return fmt.Errorf("%w; %s is made anew where it is missing", err, file)
+	}
+	if v.ledger, err = ledger.Resume(ctx, store, checkpoint{v.index}); err != nil {
+		return err
+	}
+	if err := v.ledger.Anew(); err != nil {
+		v.log.Warn("the index was built anew from the whole log", "because", err)
+	}
+	return nil
 }
 
 func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
@@ -229,7 +251,7 @@ func (v *service) connect() error {
 		Handle: func(ctx context.Context, c access.Command) (access.Request, error) {
 			return v.bot.Handle(ctx, c)
 		},
-		Reader: reader{v.ledger, v.rules}, Logger: v.log, Dashboard: v.page,
+		Reader: reader{v.ledger, v.index, v.rules}, Logger: v.log, Dashboard: v.page,
 		Allowances: &slackapp.Allowances{
 			Make: func(ctx context.Context, delivery string, by access.Actor, a access.Allow) (access.Allowance, error) {
 				return v.bot.Allow(ctx, delivery, by, a)
@@ -276,7 +298,38 @@ func (v *service) connect() error {
 // reader is the state as the Slack edge reads it.
 type reader struct {
 	*ledger.Ledger
+	index *index.Index
 	rules *bot.Rulebook
+}
+
+// Find looks into the index, and for what is of late, which the index may not
+// have yet, into the ledger.
+func (r reader) Find(ctx context.Context, f access.Filter, limit int) ([]access.Request, error) {
+	var out []access.Request
+	late := map[string]bool{}
+	for _, x := range r.Lately() {
+		if late[x.ID] = true; f.Match(x) {
+			out = append(out, x)
+		}
+	}
+	for after, found := "", 0; found < limit; {
+		page, _, err := r.index.Find(ctx, f, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range page {
+			if after = x.ID; !late[x.ID] {
+				out, found = append(out, x), found+1
+			}
+		}
+		if len(page) < limit {
+			break
+		}
+	}
+	slices.SortFunc(out, func(a, b access.Request) int {
+		return cmp.Or(b.FiledAt.Compare(a.FiledAt), cmp.Compare(b.ID, a.ID))
+	})
+	return out[:min(limit, len(out))], nil
 }
 
 func (r reader) Rules() *access.Rules { return r.rules.Current() }
@@ -285,18 +338,10 @@ func (r reader) RulesAt(ctx context.Context, commit string) *access.Rules {
 	return r.rules.At(ctx, commit)
 }
 
-// notifier is the Slack edge and the dashboard, and notes which configuration is
-// in force.
+// notifier is the Slack edge, and notes which configuration is in force.
 type notifier struct {
 	*slackapp.App
 	v *service
-}
-
-func (n notifier) Changed(id string) {
-	n.App.Changed(id)
-	if n.v.feed != nil {
-		n.v.feed.changed(id)
-	}
 }
 
 func (n notifier) RulesChanged() {
@@ -311,9 +356,7 @@ func (v *service) run(ctx context.Context) error {
 	defer stop(nil)
 	done := make(chan error, 4)
 	go func() {
-		if v.feed != nil {
-			v.feed.run(ctx)
-		}
+		keepSaved(ctx, v.ledger, v.told, v.log)
 		done <- nil
 	}()
 	go func() {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -22,11 +21,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// A desk is a ledger and its read model.
+// A desk is a ledger with its checkpoint, which is the dashboard's read model.
 type desk struct {
 	*testing.T
 	store ledger.Store
 	l     *ledger.Ledger
+	x     *index.Index
 	file  string // of the read model
 	repo  string // of the log, if that is in git
 	n     int
@@ -34,11 +34,7 @@ type desk struct {
 
 func newDesk(t *testing.T, store ledger.Store) *desk {
 	t.Helper()
-	l, err := ledger.Open(t.Context(), store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &desk{T: t, store: store, l: l, file: filepath.Join(t.TempDir(), indexFile)}
+	return &desk{T: t, store: store, file: filepath.Join(t.TempDir(), indexFile)}
 }
 
 var (
@@ -76,19 +72,25 @@ func (d *desk) denied(id string) {
 	}
 }
 
-// open opens the read model.
-func (d *desk) open() *index.Index {
+// start opens the read model and the ledger, as a start of the bot does.
+func (d *desk) start() {
 	d.Helper()
 	x, err := index.Open(d.Context(), d.file)
 	if err != nil {
 		d.Fatal(err)
 	}
 	d.Cleanup(func() { x.Close() })
-	return x
+	if d.l, err = ledger.Resume(d.Context(), d.store, checkpoint{x}); err != nil {
+		d.Fatal(err)
+	}
+	d.x = x
 }
 
-func (d *desk) feed(x *index.Index) *feed {
-	return newFeed(d.l, x, d.store, slog.New(slog.DiscardHandler))
+// again ends and starts, as after a crash.
+func (d *desk) again() {
+	d.Helper()
+	d.x.Close()
+	d.start()
 }
 
 // questions are what the read model is asked; each leaves something out as soon as
@@ -104,65 +106,52 @@ var questions = map[string]access.Filter{
 }
 
 // same fails where the read model answers otherwise than [access.Filter.Match] does
-// over the ledger.
-func (d *desk) same(x *index.Index) {
+// over the whole log.
+func (d *desk) same() {
 	d.Helper()
+	all, err := ledger.Open(d.Context(), d.store)
+	if err != nil {
+		d.Fatal(err)
+	}
 	for name, f := range questions {
-		got, total, err := x.Find(d.Context(), f, "", 1000)
+		got, total, err := d.x.Find(d.Context(), f, "", 1000)
 		if err != nil || total != len(got) {
 			d.Fatalf("%s: %d of %d, %v", name, len(got), total, err)
 		}
-		want := slices.DeleteFunc(d.l.Requests(), func(r access.Request) bool { return !f.Match(r) })
+		want := slices.DeleteFunc(all.Requests(), func(r access.Request) bool { return !f.Match(r) })
 		byID := cmpopts.SortSlices(func(a, b access.Request) bool { return a.ID < b.ID })
 		if diff := cmp.Diff(want, got, byID, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(access.Request{})); diff != "" {
-			d.Errorf("%s: the ledger and the read model: %s", name, diff)
+			d.Errorf("%s: the log and the read model: %s", name, diff)
 		}
+	}
+	if d.x.Head() != all.Head() {
+		d.Errorf("the read model is at %s, the log at %s", d.x.Head(), all.Head())
 	}
 }
 
 func deskTime(n int) time.Time { return time.Date(2026, 11, 23, 9, n, 0, 0, time.UTC) }
 
-// caughtUp opens the read model and feeds it what it lacks.
-func (d *desk) caughtUp() *index.Index {
-	d.Helper()
-	x := d.open()
-	if err := d.feed(x).catchUp(d.Context()); err != nil {
-		d.Fatal(err)
-	}
-	d.same(x)
-	return x
-}
-
-// again closes the read model, and opens the log as after a restart.
-func (d *desk) again(x *index.Index) {
-	d.Helper()
-	x.Close()
-	l, err := ledger.Open(d.Context(), d.store)
-	if err != nil {
-		d.Fatal(err)
-	}
-	d.l = l
-}
-
-// TestFeedCatchesUp: from nothing, from where it ended, from a lost, damaged or
-// foreign file, the read model comes to say what the ledger says.
-func TestFeedCatchesUp(t *testing.T) {
+// TestCheckpointCatchesUp: from nothing, from where it ended, from a lost, damaged or
+// foreign file, the read model comes to say what the log says.
+func TestCheckpointCatchesUp(t *testing.T) {
 	d := newDesk(t, &bottest.Store{})
+	d.start()
 	d.asked("c0ffee")
 	second := d.asked("c0ffee")
-	x := d.caughtUp()
+	d.again()
+	d.same()
 
-	d.denied(second) // while the bot's dashboard is off
+	d.denied(second) // and ended before it was saved
 	d.asked("beef")
-	d.again(x)
-	x = d.caughtUp()
+	d.again()
+	d.same()
 	for n, want := range []string{"", "c0ffee", "c0ffee", "beef"} {
-		if c, err := x.ConfigAt(t.Context(), deskTime(n)); c != want || err != nil {
+		if c, err := d.x.ConfigAt(t.Context(), deskTime(n)); c != want || err != nil {
 			t.Errorf("the configuration at 9:0%d is %q, %v; want %q", n, c, err, want)
 		}
 	}
 	for name, f := range questions {
-		if _, n, err := x.Find(t.Context(), f, "", 10); err != nil || (n == 3) != (name == "everything") {
+		if _, n, err := d.x.Find(t.Context(), f, "", 10); err != nil || (n == 3) != (name == "everything") {
 			t.Errorf("%s: %d of 3 requests, %v: this question asks nothing", name, n, err)
 		}
 	}
@@ -171,29 +160,40 @@ func TestFeedCatchesUp(t *testing.T) {
 		"lost":  os.Remove,
 		"short": func(file string) error { return os.Truncate(file, 5000) },
 	} {
-		d.again(x)
+		d.x.Close()
 		if err := harm(d.file); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		x = d.caughtUp()
+		d.start()
+		d.same()
 	}
-	x.Close()
+	d.x.Close()
 
 	other := newDesk(t, &bottest.Store{}) // another log: its head is not known here
-	other.file = d.file
+	other.file, other.n = d.file, 20
+	other.start()
+	if other.l.Anew() == nil {
+		t.Error("the checkpoint of another log was taken")
+	}
 	other.asked("c0ffee")
-	other.caughtUp()
+	other.again()
+	other.same()
 }
 
-// TestFeedOfAnotherHistory: with real git, a read model that was fed a history which
-// is gone forgets it, also where a part of the log was taken away.
-func TestFeedOfAnotherHistory(t *testing.T) {
+// TestCheckpointOfAnotherHistory: with real git, a read model of a history which is
+// gone forgets it, also where a part of the log was taken away.
+func TestCheckpointOfAnotherHistory(t *testing.T) {
 	d, log := newGitDesk(t)
 	d.asked("c0ffee")
 	kept := log.Head()
 	d.asked("c0ffee")
-	d.asked("c0ffee")
-	d.again(d.caughtUp())
+	id := d.asked("c0ffee")
+	d.again()
+	d.same()
+	if r, ok := d.l.Request(id); !ok || r.Status != access.Pending {
+		t.Errorf("after a restart %s is %q", id, r.Status)
+	}
+	d.x.Close()
 
 	for what, replace := range map[string]func() (*desk, *gitstore.Log){
 		"another log":     func() (*desk, *gitstore.Log) { return newGitDesk(t) },
@@ -202,6 +202,7 @@ func TestFeedOfAnotherHistory(t *testing.T) {
 		now, _ := replace()
 		now.n = 20 // new ids
 		now.asked("beef")
+		now.x.Close()
 		copied, err := os.ReadFile(d.file)
 		if err != nil {
 			t.Fatal(err)
@@ -209,14 +210,11 @@ func TestFeedOfAnotherHistory(t *testing.T) {
 		if err := os.WriteFile(now.file, copied, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		x := now.open()
-		if _, _, err := now.feed(x).missing(t.Context()); !errors.Is(err, gitstore.ErrRewritten) {
-			t.Errorf("%s: %v, want ErrRewritten", what, err)
+		now.start()
+		if now.l.Anew() == nil {
+			t.Errorf("%s: the checkpoint was taken", what)
 		}
-		x.Close()
-		if x := now.caughtUp(); x.Head() != now.l.Head() {
-			t.Errorf("%s: the read model is at %s, the ledger at %s", what, x.Head(), now.l.Head())
-		}
+		now.same()
 	}
 }
 
@@ -247,6 +245,7 @@ func openGitDesk(t *testing.T, path string) (*desk, *gitstore.Log) {
 	}
 	d := newDesk(t, store)
 	d.repo = path
+	d.start()
 	return d, log
 }
 
@@ -262,127 +261,85 @@ func shortened(t *testing.T, d *desk, at string) string {
 	return path
 }
 
-// TestFeedBehindTheLog: what another hand has put into the log, and the ledger has
-// not folded yet, is not taken for fed.
-func TestFeedBehindTheLog(t *testing.T) {
-	d := newDesk(t, &bottest.Store{})
-	d.asked("c0ffee")
-	d.again(d.caughtUp())
-	d.again(d.caughtUp()) // up to that commit
-	other := newDesk(t, d.store)
-	other.n = d.n
-	other.asked("c0ffee")
-	x := d.caughtUp() // its ledger is one request short
-	d.again(x)        // and is not after a restart
-	d.caughtUp()
-	if n := len(d.l.Requests()); n != 2 {
-		t.Errorf("%d requests, want 2", n)
+// saving runs keepSaved until stop is called.
+func (d *desk) saving(told func(id string)) (stop func()) {
+	ctx, cancel := context.WithCancel(d.Context())
+	done := make(chan struct{})
+	go func() { keepSaved(ctx, d.l, told, slog.New(slog.DiscardHandler)); close(done) }()
+	return func() { cancel(); <-done }
+}
+
+// await waits until each of some requests was told of.
+func (d *desk) await(told <-chan string, ids ...string) {
+	d.Helper()
+	for left := slices.Clone(ids); len(left) > 0; {
+		select {
+		case id := <-told:
+			left = slices.DeleteFunc(left, func(x string) bool { return x == id })
+		case <-time.After(20 * time.Second):
+			d.Fatalf("not told of %v", left)
+		}
 	}
 }
 
-// TestFeedFollows: what changed is told once it can be read, and what could not
-// be fed is fed later.
-func TestFeedFollows(t *testing.T) {
+// TestKeepSaved: what changed is told once it can be read.
+func TestKeepSaved(t *testing.T) {
 	d := newDesk(t, &bottest.Store{})
-	x := d.open()
-	f := d.feed(x)
+	d.start()
 	told := make(chan string, 10)
-	f.told = func(id string) {
-		if _, there, err := x.Request(context.Background(), id); !there || err != nil {
+	stop := d.saving(func(id string) {
+		if _, there, err := d.x.Request(context.Background(), id); !there || err != nil {
 			t.Errorf("told of %s before it can be read: %v", id, err)
 		}
 		told <- id
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { f.run(ctx); close(done) }()
+	})
 	for range 3 {
-		id := d.asked("c0ffee")
-		f.changed(id)
-		select {
-		case got := <-told:
-			if got != id {
-				t.Errorf("told of %s, want %s", got, id)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatal("not told")
-		}
+		d.await(told, d.asked("c0ffee"))
 	}
-	d.same(x)
 	stop()
-	<-done
-
-	late := d.asked("c0ffee")
-	x.Close()
-	f.changed(late)
-	if f.follow(t.Context()) == nil {
-		t.Error("a closed index takes a change")
-	}
-	if ids := f.take(); !slices.Equal(ids, []string{late}) {
-		t.Errorf("%v is left to feed, want %s", ids, late)
-	}
+	d.again()
+	d.same()
 }
 
-// TestFeedTriesAgain: a read model that refuses a batch is tried again, and what
+// TestKeepSavedTriesAgain: a read model that refuses a batch is tried again, and what
 // changed while it did is told when it can be read.
-func TestFeedTriesAgain(t *testing.T) {
+func TestKeepSavedTriesAgain(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, &bottest.Store{})
-	d.asked("c0ffee")
-	x := d.caughtUp()
-	f := d.feed(x)
+	d.start()
 	told := make(chan string, 10)
-	f.told = func(id string) { told <- id }
 	d.alter("CREATE TRIGGER full BEFORE INSERT ON request BEGIN SELECT RAISE(ABORT, 'no room'); END")
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { f.run(ctx); close(done) }()
-	want := []string{d.asked("c0ffee"), d.asked("beef")}
-	for _, id := range want {
-		f.changed(id)
+	ids := []string{d.asked("c0ffee"), d.asked("beef")}
+	if _, err := d.l.Save(t.Context()); err == nil {
+		t.Fatal("it was saved in spite of the trigger")
 	}
-	var got []string
-	for range want {
-		select {
-		case id := <-told:
-			got = append(got, id)
-		case <-time.After(20 * time.Second):
-			t.Fatalf("told of %v, want %v", got, want)
-		}
-	}
+	stop := d.saving(func(id string) { told <- id })
+	d.alter("DROP TRIGGER full")
+	d.await(told, ids...)
 	stop()
-	<-done
-	if slices.Sort(got); !slices.Equal(got, want) {
-		t.Errorf("told of %v, want %v", got, want)
-	}
-	d.same(x)
+	d.again()
+	d.same()
 }
 
-// TestFeedDamaged: damage that shows in the middle is an end of the file, not of
-// the dashboard.
-func TestFeedDamaged(t *testing.T) {
+// TestKeepSavedDamaged: damage that shows in the middle is an end of the file, not of
+// the bot: the file is built anew from the log.
+func TestKeepSavedDamaged(t *testing.T) {
 	d := newDesk(t, &bottest.Store{})
+	d.start()
 	id := d.asked("c0ffee")
 	d.asked("c0ffee")
-	d.caughtUp().Close()
+	d.again()
 	d.alter("UPDATE body SET data = zeroblob(length(data))")
-	x := d.open()
-	f := d.feed(x)
+	told := make(chan string, 10)
+	stop := d.saving(func(id string) { told <- id })
 	d.denied(id)
-	f.changed(id)
-	if err := f.follow(t.Context()); !errors.Is(err, index.ErrDamaged) {
-		t.Fatalf("a damaged index: %v", err)
+	d.await(told, id)
+	stop()
+	d.again()
+	if d.l.Anew() != nil {
+		t.Errorf("it is still damaged: %v", d.l.Anew())
 	}
-	if x.Head() != "" {
-		t.Errorf("it goes on from %s", x.Head())
-	}
-	if err := f.catchUp(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	d.same(x)
-	if ids := f.take(); !slices.Equal(ids, []string{id}) {
-		t.Errorf("%v is left to tell, want %s", ids, id)
-	}
+	d.same()
 }
 
 // alter changes the file behind the read model's back.

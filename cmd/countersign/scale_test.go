@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/bot/access"
+	"countersign/bot/bottest"
+	"countersign/bot/ledger"
+	"countersign/gitstore"
+)
+
+var (
+	scale    = flag.Int("scale", 0, "how many requests TestScale makes a log of; 150000 are a million events")
+	scaleDir = flag.String("scale-dir", "", "where TestScale keeps that log, so that it makes it once (default: a temporary directory)")
+)
+
+// bigLog is a repository with a signed log of n requests, by real decisions; one
+// that is there is taken as it is.
+func bigLog(t *testing.T, n int) string {
+	t.Helper()
+	dir := *scaleDir
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	path := filepath.Join(dir, fmt.Sprintf("log-%d.git", n))
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	began, events := time.Now(), 0
+	repo, err := gitstore.Init(t.Context(), path+".part")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, _, err := gitstore.LoadOrCreateSigner(filepath.Join(dir, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := gitstore.OpenLog(t.Context(), gitstore.LogConfig{Repo: repo, Branch: "audit", Identity: botIdentity, Signer: signer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &bulk{log: log, states: map[string]access.Request{}}
+	for e := range bottest.Events(1, n, bottest.HistoryEnd) {
+		if err := w.add(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		events++
+	}
+	if err := errors.Join(w.flush(t.Context()), os.Rename(path+".part", path)); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("made: %d requests, %d events in %v", n, events, time.Since(began).Round(time.Second))
+	return path
+}
+
+// bulk writes events many at a time, in about their order.
+type bulk struct {
+	log     *gitstore.Log
+	states  map[string]access.Request // of requests that may go on
+	waiting map[string]*gitstore.Batch
+	order   []string
+	size    int
+}
+
+func (w *bulk) add(ctx context.Context, e access.Event) error {
+	r, err := access.Apply(w.states[e.Request], e)
+	if err != nil {
+		return err
+	}
+	w.states[e.Request] = r
+	data, err := ledger.Encode(e)
+	if err != nil {
+		return err
+	}
+	if w.waiting == nil {
+		w.waiting = map[string]*gitstore.Batch{}
+	}
+	b := w.waiting[r.ID]
+	if b == nil {
+		b = &gitstore.Batch{Dir: ledger.Dir(r.ID, r.FiledAt), Have: r.Seq - 1}
+		w.waiting[r.ID], w.order = b, append(w.order, r.ID)
+	}
+	b.Entries = append(b.Entries, gitstore.Entry{
+		Path: fmt.Sprintf("%s/%04d-%s.yaml", b.Dir, r.Seq, e.Body.Kind()), Data: data, Message: ledger.Message(r, e), Time: e.At,
+	})
+	if w.size++; w.size < 500 {
+		return nil
+	}
+	return w.flush(ctx)
+}
+
+// flush writes what waits; each request's part in a batch of its own, all at once.
+func (w *bulk) flush(ctx context.Context) error {
+	errs := make([]error, len(w.order))
+	var all sync.WaitGroup
+	for i, id := range w.order {
+		all.Go(func() { _, errs[i] = w.log.Append(ctx, *w.waiting[id]) })
+	}
+	all.Wait()
+	w.waiting, w.order, w.size = nil, nil, 0
+	return errors.Join(errs...)
+}
+
+// TestScale prints what a large log costs.
+func TestScale(t *testing.T) {
+	if *scale == 0 {
+		t.Skip("only with -scale 150000")
+	}
+	bigLog(t, *scale)
+}
