@@ -22,7 +22,8 @@ func (a *App) event(p payload) (string, func(context.Context)) {
 		if a.people.changed(ev.at("user")) {
 			wake(a.group.wake)
 		}
-	case "channel_shared", "channel_unshared", "channel_id_changed", "member_joined_channel", "member_left_channel", "channel_archive", "channel_unarchive":
+	case "channel_shared", "channel_unshared", "channel_id_changed", "member_joined_channel", "member_left_channel",
+		"channel_archive", "channel_unarchive", "group_archive", "group_unarchive":
 		a.channelEvent(ev)
 	case "subteam_updated", "subteam_members_changed":
 		// Whoever changed the group: the reviewers of the configuration stand.

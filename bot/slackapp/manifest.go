@@ -101,8 +101,9 @@ func Manifest(socketMode bool, baseURL string) []byte {
 		OAuth: manifestOAuth{Scopes: map[string][]string{"bot": botScopes}},
 		Settings: manifestSettings{
 			Events: manifestEvents{URL: at(pathEvents), Bot: []string{
-				"app_home_opened", "app_uninstalled", "channel_id_changed", "channel_shared", "member_joined_channel", "member_left_channel",
-				"message.channels", "message.groups", "message.im", "subteam_members_changed", "subteam_updated", "tokens_revoked", "user_change",
+				"app_home_opened", "app_uninstalled", "channel_archive", "channel_id_changed", "channel_shared", "channel_unarchive", "channel_unshared",
+				"group_archive", "group_unarchive", "member_joined_channel", "member_left_channel", "message.channels", "message.groups",
+				"message.im", "subteam_members_changed", "subteam_updated", "tokens_revoked", "user_change",
 			}},
 			Interactive: manifestInteract{Enabled: true, URL: at(pathInteractive), Options: at(pathOptions)},
 			Socket:      socketMode,

@@ -182,8 +182,13 @@ func TestChannelComesAndGoes(t *testing.T) {
 	if err := s.slack.ShareChannel(channel, false); err != nil {
 		t.Fatal(err)
 	}
-	s.app.RulesChanged()
 	s.message(s.book.Requests()[0].ID)
+	for _, archived := range []bool{true, false} {
+		if err := s.slack.ArchiveChannel(channel, archived); err != nil {
+			t.Fatal(err)
+		}
+		s.eventually("the channel to be refused, and taken again", func() bool { return (s.app.Ready() != nil) == archived })
+	}
 	if err := s.slack.RemoveMember(channel, "U0COUNTERSIGN"); err != nil {
 		t.Fatal(err)
 	}

@@ -96,15 +96,16 @@ func (s *Server) SetScopes(scopes ...string) {
 	})
 }
 
-// ArchiveChannel archives a channel. Nobody is a member of it any more, as far as apps see.
-func (s *Server) ArchiveChannel(id string) error {
+// ArchiveChannel archives a channel, or takes it out again.
+func (s *Server) ArchiveChannel(id string, archived bool) error {
 	return s.do(func(ws *workspace) error {
 		ch := ws.channelByName(id)
 		if ch == nil {
 			return fmt.Errorf("there is no channel %q", id)
 		}
-		ch.Archived = true
-		ws.emit("channel_archive", obj{"type": "channel_archive", "channel": ch.ID, "user": slackbot, "event_ts": ws.nextTS()})
+		ch.Archived = archived
+		kind := map[bool]string{false: "channel", true: "group"}[ch.Private] + map[bool]string{true: "_archive", false: "_unarchive"}[archived]
+		ws.emit(kind, obj{"type": kind, "channel": ch.ID, "user": slackbot, "event_ts": ws.nextTS()})
 		ws.notify("", "sidebar", "channel:"+ch.ID)
 		return nil
 	})

@@ -51,7 +51,7 @@ func TestHeaders(t *testing.T) {
 
 func TestArchiveChannel(t *testing.T) {
 	s := start(t)
-	if err := s.ArchiveChannel("C0GENERAL"); err != nil {
+	if err := s.ArchiveChannel("C0GENERAL", true); err != nil {
 		t.Fatal(err)
 	}
 	if ch := s.must("conversations.info", "channel", "C0GENERAL")["channel"].(map[string]any); ch["is_archived"] != true {

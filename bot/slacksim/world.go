@@ -161,8 +161,8 @@ func defaultApp() App {
 		},
 		UserScopes: []string{"usergroups:read", "usergroups:write"},
 		Events: []string{
-			"app_home_opened", "app_uninstalled", "channel_id_changed", "channel_shared",
-			"member_joined_channel", "member_left_channel", "message.channels", "message.groups",
+			"app_home_opened", "app_uninstalled", "channel_archive", "channel_id_changed", "channel_shared", "channel_unarchive", "channel_unshared",
+			"group_archive", "group_unarchive", "member_joined_channel", "member_left_channel", "message.channels", "message.groups",
 			"message.im", "subteam_members_changed", "subteam_updated", "tokens_revoked", "user_change",
 		},
 		Commands: []Command{{

@@ -79,7 +79,7 @@ func (s suite) Run() int {
 //	group [NAME…]                    who is in @access-approvers
 //	groups everyone|admins|unpaid    who may change user groups
 //	scopes [-SCOPE|+SCOPE…]          the app is installed anew with fewer and more scopes than the manifest's
-//	channel shared|unshared|with|without|archived    the approval channel: with another workspace; with or without the bot
+//	channel shared|unshared|with|without|archived|unarchived    the approval channel: with another workspace; with or without the bot
 //	upstream http|ssh                from now on the bot reaches the repositories so, and only so; $UPSTREAM is their directory
 //	remote up|down|hangs|loses       over http: refused, never answered; or the next push is taken and its answer lost
 //	skew DURATION                    by how much Slack's clock is ahead of ours

@@ -107,7 +107,9 @@ func channel(s *story, args []string) error {
 	case "with":
 		return s.sim.AddMember("C0ACCESS", bot)
 	case "archived":
-		return s.sim.ArchiveChannel("C0ACCESS")
+		return s.sim.ArchiveChannel("C0ACCESS", true)
+	case "unarchived":
+		return s.sim.ArchiveChannel("C0ACCESS", false)
 	}
 	return errUsage
 }
