@@ -37,6 +37,7 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/bot":                   {own: []string{"bot/access"}, outside: []string{"github.com/oklog/ulid/v2", "github.com/robfig/cron/v3"}},
 	"countersign/bot/bottest":           {own: []string{"bot", "bot/access", "bot/ledger"}, outside: []string{"github.com/google/go-cmp"}},
 
+	"countersign/bot/bottest/browser":            {outside: []string{"github.com/chromedp/chromedp"}},
 	"countersign/bot/provider/github/githubtest": {own: []string{"bot/bottest"}},
 
 	"countersign/cmd/countersign": {

@@ -1,16 +1,11 @@
 package web_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,6 +13,7 @@ import (
 	"time"
 
 	"countersign/bot/access"
+	"countersign/bot/bottest/browser"
 	"countersign/bot/web"
 
 	"github.com/chromedp/chromedp"
@@ -25,7 +21,7 @@ import (
 )
 
 // patience is how long a browser may take for anything.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A desk is a browser in front of a dashboard.
 type desk struct {
@@ -44,31 +40,8 @@ type desk struct {
 // skipped. Whatever the browser complains about fails the test.
 func sit(t *testing.T, width, height int64, flags ...chromedp.ExecAllocatorOption) *desk {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("a browser is not started in short mode")
-	}
-	program := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			program = found
-			break
-		}
-	}
-	if program == "" {
-		t.Skip("no browser: neither chromium, chromium-browser nor google-chrome is on the PATH")
-	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()), chromedp.DisableGPU,
-		chromedp.Env("LANGUAGE=en_US", "LANG=en_US.UTF-8"), chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true))
-	if os.Geteuid() == 0 {
-		opts = append(opts, chromedp.NoSandbox)
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(opts, flags...)...)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(ctx)
-	t.Cleanup(closeTab)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start %s: %v", program, err)
-	}
+	t.Parallel()
+	ctx := browser.Start(t, flags...)
 	now := time.Now().UTC().Truncate(time.Second)
 	d := &desk{t: t, ctx: ctx, m: logOf(120, now.Add(-time.Hour))}
 	d.s = d.m.stories(t, now)
@@ -387,18 +360,15 @@ func TestBrowserFits(t *testing.T) {
 	}
 }
 
-// axeVersion is the version of axe-core that judges the pages.
-const axeVersion = "4.14.1"
-
-// TestBrowserAccessible lets axe-core look for what keeps people out. It comes
-// from the npm registry; without npm or network the test is skipped.
+// TestBrowserAccessible lets axe-core look for what keeps people out.
 func TestBrowserAccessible(t *testing.T) {
+	t.Parallel()
 	for scheme, flags := range map[string][]chromedp.ExecAllocatorOption{
-		"light": nil, "dark": {chromedp.Flag("blink-settings", "preferredColorScheme=0")},
+		"light": nil, "dark": {browser.Dark()},
 	} {
 		t.Run(scheme, func(t *testing.T) {
 			d := sit(t, 1440, 900, flags...)
-			axe := axeCore(t)
+			axe := browser.AxeCore(t)
 			if bg := eval[string](d, "(matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')"); bg != scheme {
 				t.Fatalf("the browser prefers %s", bg)
 			}
@@ -413,43 +383,5 @@ func TestBrowserAccessible(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// axeCore fetches axe-core and returns its source.
-func axeCore(t *testing.T) string {
-	t.Helper()
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		t.Skip("no npm, which fetches axe-core")
-	}
-	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "axe-core@"+axeVersion)
-	cmd.Dir, cmd.WaitDelay = dir, time.Second
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("axe-core cannot be fetched: %v\n%s", err, out)
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "axe-core-"+axeVersion+".tgz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for files := tar.NewReader(z); ; {
-		h, err := files.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Name == "package/axe.min.js" {
-			source, err := io.ReadAll(files)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(source)
-		}
 	}
 }

@@ -17,12 +17,10 @@ import (
 	"time"
 
 	program "countersign/cmd/countersign"
-
-	"github.com/chromedp/chromedp"
 )
 
 // patience is how long anything on the page may take before a test gives up.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // The people of the local Slack, and the channel that they meet in.
 const (
@@ -34,42 +32,6 @@ const (
 
 	accessChannel = "C0ACCESS"
 )
-
-// chrome starts a headless browser for a test and its subtests. Without one on
-// this machine the test is skipped.
-func chrome(t *testing.T, dark bool) context.Context {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a browser is not started in short mode")
-	}
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("no browser: neither chromium, chromium-browser nor google-chrome is on the PATH")
-	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.DisableGPU, chromedp.Env("LANGUAGE=en_US", "LANG=en_US.UTF-8"),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-US"),
-		chromedp.Flag("hide-scrollbars", true))
-	if os.Geteuid() == 0 {
-		opts = append(opts, chromedp.NoSandbox)
-	}
-	if dark {
-		opts = append(opts, chromedp.Flag("blink-settings", "preferredColorScheme=0"))
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, end := chromedp.NewContext(ctx)
-	t.Cleanup(func() { end(); stop() })
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
-	return ctx
-}
 
 // A stage is a running demo with a browser in front of it.
 type stage struct {

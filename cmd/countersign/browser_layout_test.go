@@ -1,17 +1,9 @@
 package main_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"context"
-	"errors"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
-	"time"
+
+	"countersign/bot/bottest/browser"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -20,7 +12,8 @@ import (
 // TestBrowserNarrow is the page on a telephone, in the dark: everything is within
 // reach, and nothing runs out of the window to the side.
 func TestBrowserNarrow(t *testing.T) {
-	s := startDemo(t, chrome(t, true))
+	t.Parallel()
+	s := startDemo(t, browser.Start(t, browser.Dark()))
 	w := s.open(alice, "c/"+accessChannel, 420, 800)
 	if got := script[string](w, "() => getComputedStyle(document.body).backgroundColor"); got == "rgb(255, 255, 255)" {
 		t.Error("the page is white where people ask for dark")
@@ -96,17 +89,17 @@ func (w *window) fits() {
 	}
 }
 
-// axeVersion is the version of axe-core that judges the page.
-const axeVersion = "4.14.1"
+// looks are what people ask their browsers for.
+var looks = map[string][]chromedp.ExecAllocatorOption{"light": nil, "dark": {browser.Dark()}}
 
-// TestBrowserAccessible lets axe-core look for what keeps people out. It comes
-// from the npm registry; without npm or network the test is skipped.
+// TestBrowserAccessible lets axe-core look for what keeps people out.
 func TestBrowserAccessible(t *testing.T) {
-	for _, scheme := range []string{"light", "dark"} {
+	t.Parallel()
+	for scheme := range looks {
 		t.Run(scheme, func(t *testing.T) {
-			browser := chrome(t, scheme == "dark")
-			axe := axeCore(t)
-			s := startDemo(t, browser)
+			t.Parallel()
+			axe := browser.AxeCore(t)
+			s := startDemo(t, browser.Start(t, looks[scheme]...))
 			s.ask(alice, "payments-admins 5m deploy fix")
 			w := s.open(bob, "c/"+accessChannel, 1440, 900)
 			w.sees(control(inChannel, "approve"), "Approve")
@@ -167,52 +160,5 @@ func (w *window) accessible(what string) {
 	}`)
 	for _, f := range got {
 		w.t.Errorf("%s: %s (%s, %s): %s", what, f.Help, f.ID, f.Impact, f.Where)
-	}
-}
-
-// axeCore fetches axe-core and returns its source.
-func axeCore(t *testing.T) string {
-	t.Helper()
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		t.Skip("no npm, which fetches axe-core")
-	}
-	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "axe-core@"+axeVersion)
-	cmd.Dir, cmd.WaitDelay = dir, time.Second
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("axe-core cannot be fetched: %v\n%s", err, out)
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "axe-core-"+axeVersion+".tgz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := unpack(data, "package/axe.min.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return source
-}
-
-// unpack returns one file of a compressed archive.
-func unpack(data []byte, name string) (string, error) {
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return "", err
-	}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return "", errors.New("the archive has no " + name)
-		}
-		if err != nil {
-			return "", err
-		}
-		if h.Name == name {
-			text, err := io.ReadAll(r)
-			return string(text), err
-		}
 	}
 }

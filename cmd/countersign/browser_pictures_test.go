@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"countersign/bot/bottest/browser"
+
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -19,9 +21,9 @@ func TestBrowserPictures(t *testing.T) {
 	if *screenshots == "" {
 		t.Skip("no -screenshots DIR is given")
 	}
-	for _, scheme := range []string{"light", "dark"} {
+	for scheme := range looks {
 		t.Run(scheme, func(t *testing.T) {
-			s := startDemo(t, chrome(t, scheme == "dark"))
+			s := startDemo(t, browser.Start(t, looks[scheme]...))
 			request := atWork(s)
 			for _, width := range []int64{1440, 420} {
 				s.pictures(request, fmt.Sprintf("%s-%d", scheme, width), width)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/bot/bottest/browser"
 	program "countersign/cmd/countersign"
 
 	"github.com/chromedp/chromedp"
@@ -114,7 +115,7 @@ func (p *issuer) token(w http.ResponseWriter, r *http.Request) {
 // TestBrowserSignIn: the whole way through serve, an issuer and a browser: who is
 // not signed in sees nothing, a reviewer everything, and signing out ends it.
 func TestBrowserSignIn(t *testing.T) {
-	browser := chrome(t, false)
+	t.Parallel()
 	p := newIssuer(t)
 	w, err := program.NewStory(t.TempDir())
 	if err != nil {
@@ -141,7 +142,7 @@ func TestBrowserSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	ctx, closeWindow := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	ctx, closeWindow := chromedp.NewContext(browser.Start(t), chromedp.WithNewBrowserContext())
 	v := &window{t: t, ctx: ctx, name: "dashboard", ended: make(chan struct{})}
 	t.Cleanup(func() { v.report(closeWindow) })
 	if err := chromedp.Do(ctx); err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/bot/bottest/browser"
+
 	"github.com/chromedp/chromedp/kb"
 )
 
@@ -33,7 +35,8 @@ func control(within, action string) string {
 
 // TestBrowser runs the stories, a few at a time, in windows of one browser.
 func TestBrowser(t *testing.T) {
-	light := chrome(t, false)
+	t.Parallel()
+	light := browser.Start(t)
 	stories := []struct {
 		name string
 		tell func(t *testing.T, s *stage)

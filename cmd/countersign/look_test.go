@@ -15,7 +15,7 @@ import (
 
 // patience is how long a story waits for something to happen. It is no claim
 // about speed: what happens sooner is seen sooner.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // eventually polls until ok holds, and reports whether it came to that.
 func eventually(every time.Duration, ok func() bool) bool {

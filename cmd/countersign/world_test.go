@@ -93,7 +93,7 @@ func newWorld(dir, config, desired string) (*world, error) {
 	w := &world{dir: dir, log: filepath.Join(dir, "bot.log")}
 	w.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(), "TZ=UTC", "LC_ALL=C.UTF-8",
-		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "GIT_TEMPLATE_DIR=", // no sample hooks in each repository
 		"GIT_AUTHOR_NAME=Olga Operator", "GIT_AUTHOR_EMAIL=olga@example.com",
 		"GIT_COMMITTER_NAME=Olga Operator", "GIT_COMMITTER_EMAIL=olga@example.com",
 	}
