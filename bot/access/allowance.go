@@ -126,7 +126,7 @@ func MakeAllowance(f Facts, a Allow) (Allowance, error) {
 	}
 	res, ok := f.Rules.Resource(a.Resource)
 	if !ok {
-		return Allowance{}, refuse(NoResource, "There is no resource %q that can be asked for.", Clean(a.Resource, 80))
+		return Allowance{}, refuse(NoResource, "There is no resource %q that can be asked for.", inert(Clean(a.Resource, 80)))
 	}
 	x := f.ruling(f.Rules, a.For.Person, res)
 	if err := x.allows(res.ID); err != nil {

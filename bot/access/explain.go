@@ -9,7 +9,7 @@ import (
 // why. It is made of the same parts as the decision itself.
 type Explanation struct {
 	Outcome   Outcome
-	Reason    string   // why it is denied
+	Reason    string   // why it is denied, as a refusal says it
 	Source    Source   // of an automatic approval
 	Takes     string   // whose approval it takes, in words
 	Approvers []string // all who may approve, as far as they are named; sorted

@@ -63,7 +63,7 @@ func (a File) decide(f Facts, _ Request) ([]Event, error) {
 	}
 	res, ok := f.Rules.Resource(a.Resource)
 	if !ok {
-		return nil, refuse(NoResource, "There is no resource %q that can be asked for. `/access request` shows what there is.", Clean(a.Resource, 80))
+		return nil, refuse(NoResource, "There is no resource %q that can be asked for. `/access request` shows what there is.", inert(Clean(a.Resource, 80)))
 	}
 	x := f.ruling(f.Rules, principal.Person, res)
 	if err := x.allows(res.ID); err != nil {

@@ -98,6 +98,17 @@ func actionName(a Action) string {
 	return b.String()
 }
 
+// inert is a name or a text within a refusal: in Slack it means nothing but what
+// it says.
+func inert(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
+}
+
+// Plain is the text of a refusal where it is not read in Slack.
+func Plain(text string) string {
+	return strings.NewReplacer("`", "", "&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(text)
+}
+
 // mention names a person so that Slack shows their name and the log their address.
 func mention(p Person) string {
 	switch {

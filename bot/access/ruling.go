@@ -127,7 +127,7 @@ func (x ruling) demands(resource string, d time.Duration, reason, ticket string)
 	}
 	for _, pat := range x.tickets {
 		if !pat.MatchString(ticket) {
-			return refuse(NeedsTicket, "Name the ticket: it must match %s.", patternText(pat))
+			return refuse(NeedsTicket, "Name the ticket: it must match %s.", inert(patternText(pat)))
 		}
 	}
 	return nil
@@ -348,7 +348,7 @@ func (x ruling) say(w Way, r Request) string {
 func quoteAll(names []string) string {
 	q := make([]string, len(names))
 	for i, n := range names {
-		q[i] = "“" + n + "”"
+		q[i] = "“" + inert(n) + "”"
 	}
 	return strings.Join(q, ", ")
 }

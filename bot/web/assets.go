@@ -59,7 +59,7 @@ type pages struct{ byName map[string]*template.Template }
 
 func openPages() (*pages, error) {
 	common, err := template.New("").Funcs(template.FuncMap{
-		"when": when, "exactly": exactly, "clock": clock, "who": who, "brief": brief, "talk": talk, "unmarked": unmarked,
+		"when": when, "exactly": exactly, "clock": clock, "who": who, "brief": brief, "talk": talk, "unmarked": unmarked, "plain": access.Plain,
 		"lasting": lasting, "grouped": grouped, "counted": counted,
 		"status": func(s access.Status) string { return capital(spell(s)) }, "source": spell[access.Source],
 		"day":    func(t time.Time) string { return t.Format("2 Jan") },

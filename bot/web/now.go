@@ -154,7 +154,7 @@ func (s *Server) pending(r *http.Request, q access.Request, x row, now time.Time
 	case filed == nil:
 		p.Why = "The configuration of its filing cannot be read, so nobody can approve it."
 	case e.Outcome == access.WouldBeDenied:
-		p.Why = e.Reason
+		p.Why = access.Plain(e.Reason)
 	}
 	p.Takes, p.Approvers = e.Takes, e.Approvers
 	if filed != nil {

@@ -101,7 +101,7 @@ func runTest(f *config.File, t config.Test) string {
 func because(e access.Explanation) string {
 	switch e.Outcome {
 	case access.WouldBeDenied:
-		return ": " + e.Reason
+		return ": " + access.Plain(e.Reason)
 	case access.WouldBeGiven:
 		return ": " + strings.ReplaceAll(string(e.Source), "_", " ")
 	case access.WouldNeedPeople:
@@ -204,7 +204,7 @@ asked.`)
 func explain(w io.Writer, e access.Explanation) {
 	switch e.Outcome {
 	case access.WouldBeDenied:
-		fmt.Fprintf(w, "denied: %s\n", e.Reason)
+		fmt.Fprintf(w, "denied: %s\n", access.Plain(e.Reason))
 	case access.WouldBeGiven:
 		fmt.Fprintf(w, "automatic: %s, for at most %s\n", e.Source, access.FormatDuration(e.Limit))
 	default:

@@ -117,7 +117,7 @@ func foretell(f access.Facts, c *config.File, r access.Request) string {
 	e := f.Explain(&c.Rules, r.Requestor, r.Principal, res)
 	switch e.Outcome {
 	case access.WouldBeDenied:
-		return "denied: " + e.Reason
+		return "denied: " + access.Plain(e.Reason)
 	case access.WouldBeGiven:
 		return "automatic: " + string(e.Source)
 	}
