@@ -65,7 +65,7 @@ func existing(dir string) string {
 // room judges the disks of the data dir and of the log.
 func (d *examination) room(s *checkup.Sheet, dataDir string) {
 	places := []string{dataDir}
-	if d.repository != nil {
+	if d.repository != nil && !elsewhere(d.repo) {
 		places = append(places, d.repository.Path())
 	}
 	for _, p := range places {

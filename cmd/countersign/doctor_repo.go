@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ func (d *examination) repositories(ctx context.Context, s *checkup.Sheet) {
 		return
 	}
 	d.repository, d.rulesRepo = repo, rulesRepo
-	s.OK("repo.open", "", "%s can be read", strings.Join(distinctPaths(repo.Path(), rulesRepo.Path()), " and "))
+	s.OK("repo.open", "", "%s can be read", strings.Join(distinctPaths(d.repo, cmp.Or(d.configRepo, d.repo)), " and "))
 	d.logged(ctx, s)
 	d.key(s)
 	if err := d.openProviders(ctx, repo, rulesRepo); err != nil {
