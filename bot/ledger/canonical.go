@@ -81,6 +81,9 @@ func (s *lines) block(at int) node {
 		return n
 	}
 	n := node{kind: mapping}
+	if at == 0 { // that of the event, which has about so many keys
+		n.keys, n.values = make([]node, 0, 16), make([]node, 0, 16)
+	}
 	for !s.bad && s.indent() == at {
 		s.entry(at, s.line()[at:], &n)
 	}

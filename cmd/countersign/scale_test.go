@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"countersign/bot/access"
 	"countersign/bot/bottest"
+	"countersign/bot/index"
 	"countersign/bot/ledger"
 	"countersign/gitstore"
 )
@@ -109,10 +112,83 @@ func (w *bulk) flush(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// TestScale prints what a large log costs.
+// TestScale prints what a large log costs: the first start, which reads all of it, a
+// restart, memory, and what pages are made of.
 func TestScale(t *testing.T) {
 	if *scale == 0 {
 		t.Skip("only with -scale 150000")
 	}
-	bigLog(t, *scale)
+	ctx, path := t.Context(), bigLog(t, *scale)
+	repo, err := gitstore.Open(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, file := readStore{repo, "audit"}, filepath.Join(t.TempDir(), indexFile)
+	var l *ledger.Ledger
+	var x *index.Index
+	for _, start := range []string{"first start", "restart"} {
+		took(t, start, func() (err error) {
+			if x, err = index.Open(ctx, file); err == nil {
+				l, err = ledger.Resume(ctx, store, checkpoint{x})
+			}
+			return err
+		})
+		t.Logf("memory of the process: %d MB, of which %d on the heap; %d requests open", resident()>>20, heap()>>20, len(l.Open()))
+		if start == "first start" {
+			x.Close()
+		}
+	}
+	defer x.Close()
+	var old []access.Request
+	find := func(f access.Filter) func() error {
+		return func() (err error) { old, _, err = x.Find(ctx, f, "", 50); return err }
+	}
+	took(t, "list", find(access.Filter{}))
+	took(t, "list of a status", find(access.Filter{Status: []access.Status{access.Expired}}))
+	took(t, "list of a person", find(access.Filter{Person: old[0].Requestor.Email}))
+	took(t, "part of an id", find(access.Filter{ID: old[0].ID[20:]}))
+	took(t, "free text", find(access.Filter{Text: "deadlock ledger"}))
+	took(t, "figures of all time", func() error { _, err := x.Figures(ctx, access.Filter{}, bottest.HistoryEnd); return err })
+	took(t, "list of long ago", find(access.Filter{To: bottest.HistoryEnd.AddDate(-1, 0, 0)}))
+	took(t, "history of a request that has ended", func() error { _, err := l.History(ctx, old[len(old)-1].ID); return err })
+	took(t, "find what was once granted", func() error {
+		r := old[0]
+		_, err := l.Granted(ctx, r.Target, r.Principal.Email)
+		return err
+	})
+}
+
+func took(t *testing.T, what string, do func() error) {
+	t.Helper()
+	began, worked := time.Now(), processorTime()
+	if err := do(); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	t.Logf("%s: %v, %v of a processor", what, time.Since(began).Round(100*time.Microsecond), processorTime()-worked)
+}
+
+// processorTime is what the process has used: a busy machine does not change it
+// much.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Round(time.Millisecond)
+}
+
+// heap is what the program holds, in bytes.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// resident is the memory of the process, in bytes; 0 where the system does not say.
+func resident() int {
+	data, _ := os.ReadFile("/proc/self/statm")
+	var size, pages int
+	_, _ = fmt.Sscan(string(data), &size, &pages)
+	return pages * os.Getpagesize()
 }
