@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -58,34 +57,6 @@ func (r *Repo) lock(ctx context.Context) (*writeLock, error) {
 
 // unlock gives the lock back.
 func (l *writeLock) unlock() { l.file.Close() }
-
-// flock waits in the kernel, which serves waiters in turn, or by trying again
-// and again where the caller may give up.
-func flock(ctx context.Context, f *os.File) error {
-	if ctx.Done() == nil {
-		return flockOnce(f, syscall.LOCK_EX)
-	}
-	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		err := flockOnce(f, syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-	}
-}
-
-func flockOnce(f *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), how)
-		if !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
-}
 
 // recover removes the leftovers of dead writers: locks of refs, temporary
 // refs, and once for each Repo temporary packs. The caller holds the write
@@ -220,7 +191,7 @@ func (r *Repo) replaceRef(ref string, old plumbing.Hash) (err error) {
 	}
 	// An empty directory in the ref's place is left over from refs that were
 	// deleted. One that is not empty stays, and the rename fails.
-	_ = syscall.Rmdir(file)
+	removeEmptyDir(file)
 	return os.Rename(file+".lock", file)
 }
 

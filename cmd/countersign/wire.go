@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"countersign/bot"
@@ -399,6 +398,9 @@ func (s *setup) signingKey() string {
 
 // lockDir makes the data dir and keeps a second bot out of it.
 func lockDir(dir string) (unlock func(), err error) {
+	if err := canServe(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
@@ -406,7 +408,7 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lockWhole(f); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("data dir %s is in use by another countersign", dir)
 	}

@@ -30,7 +30,7 @@ func (c command) run(ctx context.Context, input []byte) ([]byte, error) {
 	cmd := osexec.CommandContext(ctx, c.path, c.args...)
 	cmd.Dir, cmd.Env = c.dir, environment()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), out, problems
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownGroup()
 	cmd.WaitDelay = waitDelay
 	var g group
 	cmd.Cancel = func() error { return g.kill(cmd.Process.Pid, false) }
@@ -83,7 +83,7 @@ func (g *group) kill(leader int, last bool) error {
 		return os.ErrProcessDone
 	}
 	g.over = last
-	return syscall.Kill(-leader, syscall.SIGKILL)
+	return killGroup(leader)
 }
 
 // maxOutput bounds what a program may answer, in bytes.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // programs answers the directory of programs without symbolic links, if it and
@@ -72,8 +71,7 @@ func program(dir, name string) (string, error) {
 // trusted says who else could change a file or directory. In a sticky directory
 // others can only add.
 func trusted(path string, info fs.FileInfo, stickyWill bool) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
+	if uid, ok := owner(info); !ok || uid != 0 && uid != os.Geteuid() {
 		return fmt.Errorf("exec: %s belongs neither to root nor to the bot's user; chown it", path)
 	}
 	if info.Mode()&0o022 != 0 && !(stickyWill && info.Mode()&fs.ModeSticky != 0) {

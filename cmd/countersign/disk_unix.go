@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -29,3 +31,11 @@ func locked(file string) bool {
 	defer f.Close()
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == syscall.EWOULDBLOCK
 }
+
+// lockWhole keeps other processes out for as long as the file is open.
+func lockWhole(f *os.File) error {
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+}
+
+// canServe says why the bot cannot run on this system, if it cannot.
+func canServe() error { return nil }
