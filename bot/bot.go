@@ -32,6 +32,8 @@ type Ledger interface {
 	// Granted are those by which an account was ever to get an access, ended
 	// ones too.
 	Granted(ctx context.Context, t access.Target, subject string) ([]access.Request, error)
+	// Ended are those that have ended since then, as far as they are at hand.
+	Ended(since time.Time) []access.Request
 	// Unreviewed are those whose use of break-glass nobody has reviewed.
 	Unreviewed() []access.Request
 	// Alarmed are the ended ones for which an alarm was raised that is not
@@ -67,6 +69,8 @@ type Config struct {
 	Directories map[string]Directory // by the kind of group: github, slack
 	OnCall      map[string]OnCall    // by the integration: pagerduty, incidentio
 	Allowances  Allowances
+
+	Sweeps Sweeps // unset: nobody asks who has an access that the log knows nothing of
 
 	Alarm Alarm // unset: nobody is woken by what fails
 

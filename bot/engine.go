@@ -19,8 +19,9 @@ import (
 type engine struct {
 	b *Bot
 
-	entitlements lanes // one call at a time for one access of one account
-	places       lanes // a few at a time for one target, and for one provider
+	entitlements lanes         // one call at a time for one access of one account
+	settling     time.Duration // see [settling]
+	places       lanes         // a few at a time for one target, and for one provider
 
 	mu      sync.Mutex                         // guards all below
 	busy    map[string]chan struct{}           // requests with an effect under way; closed at its end
@@ -28,6 +29,7 @@ type engine struct {
 	retries map[string]*retry                  // requests whose effect has failed
 	nudged  map[string]time.Time               // pre-approvals whose reminders the notifier was last handed then
 	rings   map[string]*ring                   // requests that the operators were told of
+	taken   map[string]bool                    // revoked though an extension stands in the log: to be given again
 	late    map[string]bool                    // revoked at the provider while the log could not be written
 }
 
@@ -41,8 +43,8 @@ type retry struct {
 
 func newEngine(b *Bot) *engine {
 	return &engine{
-		b: b, busy: map[string]chan struct{}{}, giving: map[string]context.CancelCauseFunc{},
-		retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{}, rings: map[string]*ring{},
+		b: b, settling: settling, busy: map[string]chan struct{}{}, giving: map[string]context.CancelCauseFunc{},
+		retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{}, taken: map[string]bool{}, rings: map[string]*ring{},
 	}
 }
 
@@ -175,6 +177,9 @@ func (e *engine) effect(ctx context.Context, r access.Request, due access.Effect
 	case access.DoGrant:
 		return e.grant(ctx, r)
 	case access.DoRevoke:
+		if r.Status.Ended() {
+			return e.takeAway(ctx, r)
+		}
 		return e.revoke(ctx, r)
 	case access.DoTimeOut:
 		return e.record(ctx, r.ID, access.TimeOut{Request: r.ID})
@@ -228,11 +233,14 @@ func (e *engine) recordUnder(ctx context.Context, rules *access.Rules, id string
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
 	if r.Status.Ended() {
-		e.mu.Lock()
 		delete(e.late, id)
-		e.mu.Unlock()
 	}
+	if r.Status.Ended() || access.Holds(r) && r.Grant.Until.Equal(r.Expires()) {
+		delete(e.taken, id) // it was given again, or is over
+	}
+	e.mu.Unlock()
 	e.b.Notifier.Changed(id)
 	return nil
 }
@@ -324,4 +332,19 @@ func (e *engine) isLate(id string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.late[id]
+}
+
+// setTaken notes that an access was revoked as expired while an extension of it
+// was on its way into the log, which has it now.
+func (e *engine) setTaken(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.late, id)
+	e.taken[id] = true
+}
+
+func (e *engine) isTaken(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.taken[id]
 }

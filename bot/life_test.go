@@ -41,6 +41,7 @@ func rules(_ []byte, commit string) (*access.Rules, error) {
 type told struct {
 	mu      sync.Mutex
 	reminds int
+	said    []string
 }
 
 func (t *told) Changed(string) {}
@@ -49,8 +50,12 @@ func (t *told) Remind(string) {
 	defer t.mu.Unlock()
 	t.reminds++
 }
-func (t *told) RulesChanged()   {}
-func (t *told) Announce(string) {}
+func (t *told) RulesChanged() {}
+func (t *told) Announce(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.said = append(t.said, text)
+}
 
 // errCrashed is what a bot sees of the log after it has died.
 var errCrashed = errors.New("the process is dead")
@@ -113,7 +118,7 @@ func (w *world) start() {
 	b, err := bot.New(bot.Config{
 		Ledger: l, Rules: book, Providers: providers, Notifier: w.told,
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), OnCall: w.onCall,
-		Allowances: l, AllowanceNotifier: w.ending, Alarm: w.alarm,
+		Allowances: l, AllowanceNotifier: w.ending, Sweeps: l, Alarm: w.alarm,
 	})
 	if err != nil {
 		w.t.Fatal(err)

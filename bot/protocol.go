@@ -14,6 +14,9 @@ import (
 const (
 	// callTimeout bounds each call of a provider.
 	callTimeout = 30 * time.Second
+	// lookTimeout bounds a look at what is live. It holds up an end of the same
+	// access, so it is short.
+	lookTimeout = 10 * time.Second
 	// lastWord is how long a grant call may still take once the access is to
 	// end. A call that is cut off may have its effect later, when the access was
 	// already seen to be gone, so it is not cut off at once.
@@ -44,6 +47,7 @@ type callKind string
 const (
 	toGive callKind = "give"
 	toEnd  callKind = "end"
+	toLook callKind = "look"
 )
 
 // call makes calls to a provider for one target, when there is a place.
@@ -92,12 +96,38 @@ func (e *engine) grant(ctx context.Context, r access.Request) error {
 	if r, _ = e.b.Ledger.Request(r.ID); r.Grant == nil || access.Due(r, rules, e.b.Now()) != access.DoGrant {
 		return nil // it is to end meanwhile
 	}
+	if gone, err := e.goneMeanwhile(call, p, r); gone || err != nil {
+		if gone {
+			err = e.record(ctx, r.ID, access.Observe{Request: r.ID, Found: access.Absent})
+		}
+		return err
+	}
 	confirm, err := e.give(call, p, r)
 	if err != nil {
 		return err
 	}
 	// A crash before this leaves the grant owed, and the same order is given again.
 	return e.record(ctx, r.ID, confirm)
+}
+
+// goneMeanwhile reports whether an access that is extended was taken away by hand:
+// to give it again would undo that in silence. What this bot took itself, while
+// the log could not be written, is given again.
+func (e *engine) goneMeanwhile(ctx context.Context, p Provider, r access.Request) (bool, error) {
+	if r.Status != access.Live || e.isTaken(r.ID) {
+		return false, nil
+	}
+	has, err := e.look(ctx, p, r)
+	return has == access.Absent, err
+}
+
+// look asks whether the account of a grant has its access now.
+func (e *engine) look(ctx context.Context, p Provider, r access.Request) (has access.Presence, err error) {
+	err = e.call(ctx, toLook, r.Target, lookTimeout, func(ctx context.Context) (err error) {
+		has, err = p.Has(ctx, r.Target, r.Grant.Subject)
+		return err
+	})
+	return has, err
 }
 
 // give orders the access.
@@ -172,7 +202,7 @@ func (e *engine) sync(ctx context.Context) error {
 // overlap finds another request whose grant of the same access is not ended.
 func (e *engine) overlap(r access.Request, subject string, also func(access.Request) bool) (access.Request, bool) {
 	for _, o := range e.b.Ledger.Open() {
-		if o.ID != r.ID && sameAccess(o, r.Target, subject) && also(o) {
+		if o.ID != r.ID && !o.Status.Ended() && sameAccess(o, r.Target, subject) && also(o) {
 			return o, true
 		}
 	}
@@ -213,7 +243,11 @@ func (e *engine) revoke(ctx context.Context, r access.Request) error {
 	if err != nil {
 		return err
 	}
-	if kept == "" {
+	gone := kept == "had_before" && r.RemovedByHand()
+	if gone {
+		kept = "" // what was there before was taken away too: nothing stays, and nothing is left to do
+	}
+	if kept == "" && !gone {
 		if err := e.call(ctx, toEnd, r.Target, 2*callTimeout, func(ctx context.Context) error { return end(ctx, p, r) }); err != nil {
 			return err
 		}
@@ -222,8 +256,33 @@ func (e *engine) revoke(ctx context.Context, r access.Request) error {
 		if err := e.record(ctx, r.ID, access.Expire{Request: r.ID}); err != nil {
 			return err
 		}
+		if now, _ := e.b.Ledger.Request(r.ID); now.Ending == nil {
+			e.setTaken(r.ID) // an extension got into the log after all: it is given again
+			return nil
+		}
 	}
 	return e.record(ctx, r.ID, access.Finish{Request: r.ID, Kept: kept})
+}
+
+// takeAway ends what was seen again after its end, because a person has said so.
+// While another grant of the same access lives, that one decides.
+func (e *engine) takeAway(ctx context.Context, r access.Request) error {
+	p, subject, err := e.subject(ctx, r, e.b.Rules.Current())
+	if err != nil {
+		return err
+	}
+	release, err := e.entitlements.enter(ctx, entitlement(r.Target, subject), 1)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if _, ok := e.overlap(r, subject, func(access.Request) bool { return true }); ok {
+		return nil
+	}
+	if err := e.call(ctx, toEnd, r.Target, 2*callTimeout, func(ctx context.Context) error { return end(ctx, p, r) }); err != nil {
+		return err
+	}
+	return e.record(ctx, r.ID, access.Observe{Request: r.ID, Found: access.Absent})
 }
 
 // learn asks once more what a provider found before the first grant, where its

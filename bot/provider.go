@@ -42,3 +42,11 @@ type Observer interface {
 	// be asked for once more, just before Revoke.
 	GrantObserving(ctx context.Context, o access.Order) (access.Presence, error)
 }
+
+// A Lister is a Provider that can name everybody who has an access.
+type Lister interface {
+	Provider
+	// Holders are the subjects that have the access now: all of them, or an error.
+	// [access.SameSubject] must know them from those that Subject gives.
+	Holders(ctx context.Context, t access.Target) ([]string, error)
+}

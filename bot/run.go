@@ -15,6 +15,7 @@ import (
 type Intervals struct {
 	Reconcile time.Duration // the net under the timer; unset: 5 s
 	Config    time.Duration // how often the config branch is looked at; unset: 30 s
+	Sweep     time.Duration // how often the providers are asked what they hold; unset: 1 h, negative: never
 }
 
 // Run pays what the log owes, until the context ends: at once, whenever a
@@ -27,11 +28,18 @@ func (b *Bot) Run(ctx context.Context, every Intervals) error {
 	if every.Config <= 0 {
 		every.Config = 30 * time.Second
 	}
+	if every.Sweep == 0 {
+		every.Sweep = time.Hour
+	}
 	log := cronLog{b.Log}
 	c := cron.New(cron.WithLocation(time.UTC), cron.WithLogger(log),
 		cron.WithChain(cron.SkipIfStillRunning(log), cron.Recover(log)))
 	c.Schedule(cron.Every(every.Reconcile), cron.FuncJob(func() { b.look(ctx) }))
 	c.Schedule(cron.Every(every.Config), cron.FuncJob(func() { b.PollRules(ctx) }))
+	if every.Sweep > 0 {
+		b.engine.settling = min(settling, every.Sweep)
+		c.Schedule(cron.Every(every.Sweep), cron.FuncJob(func() { b.Sweep(ctx) }))
+	}
 	b.engine.leftAlarms(ctx)
 	b.engine.start(ctx)
 	c.Start()

@@ -41,6 +41,10 @@ func Due(r Request, rules *Rules, now time.Time) Effect {
 		if r.Status == Approved || r.behind() {
 			return DoGrant
 		}
+	default:
+		if r.Open() && r.Seq > 0 {
+			return DoRevoke
+		}
 	}
 	return Nothing
 }

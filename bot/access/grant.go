@@ -140,11 +140,21 @@ func (b GrantFailed) apply(r *Request, e Event) error {
 }
 
 func (b RevokeIntent) apply(r *Request, e Event) error {
+	if r.SeenAgain() {
+		if b.Cause != CauseRevoked || e.By.IsZero() || r.Drift.Ending != nil {
+			return fmt.Errorf("ends what was seen again without a person, or twice")
+		}
+		r.Drift.Ending = &Ending{Cause: b.Cause, At: e.At, By: e.By, Reason: b.Reason}
+		return nil
+	}
 	if err := r.must(Approved, Live); err != nil {
 		return err
 	}
 	if r.Ending != nil {
 		return fmt.Errorf("intended twice")
+	}
+	if b.Cause == CauseRevoked && e.By.IsZero() && (r.Drift == nil || r.Drift.Found != Absent) {
+		return fmt.Errorf("revoked by nobody, and not gone")
 	}
 	if err := b.Cause.valid(); err != nil {
 		return err
@@ -171,6 +181,10 @@ func (b Ended) apply(r *Request, e Event) error {
 }
 
 func (b RevokeFailed) apply(r *Request, e Event) error {
+	if r.SeenAgain() && r.Drift.Ending != nil {
+		r.fail(e, Failure{Revoking: true, Error: b.Error, Waiting: b.Waiting})
+		return nil
+	}
 	if err := r.must(Approved, Live); err != nil {
 		return err
 	}
@@ -236,6 +250,9 @@ func (a GiveBack) decide(f Facts, r Request) ([]Event, error) {
 	if !r.Involves(f.Rules, f.Actor.Person) {
 		return nil, refuse(NotYours, "Only %s can give this access back. A reviewer can revoke it.", mention(r.Principal))
 	}
+	if r.Status.Ended() {
+		return nil, refuse(NotLive, "There is nothing to give back: %s.", r.ended())
+	}
 	if err := r.endable(); err != nil {
 		return nil, err
 	}
@@ -266,6 +283,10 @@ func (f Facts) mayRevoke(r Request) bool {
 // endable says why an access cannot be ended: it is not there, or ends already.
 func (r Request) endable() error {
 	switch {
+	case r.SeenAgain() && r.Drift.Ending == nil:
+		return nil
+	case r.SeenAgain():
+		return refuse(AlreadyEnding, "This access is already being taken away, as %s said.", mention(r.Drift.Ending.By))
 	case r.Status == Pending:
 		return refuse(NotLive, "This request is still pending: there is no access to end.")
 	case r.Status.Ended():
@@ -357,6 +378,8 @@ func (a Confirm) decide(f Facts, r Request) ([]Event, error) {
 func (a Fail) decide(f Facts, r Request) ([]Event, error) {
 	text := Clean(a.Error, 1000)
 	switch {
+	case r.Status.Ended() && r.Open():
+		return []Event{f.event(r, RevokeFailed{Error: text, Waiting: a.Waiting})}, nil
 	case r.Status != Approved && r.Status != Live:
 		return nil, nil
 	case r.Ending != nil:

@@ -15,6 +15,9 @@ func Justify(before Request, e Event, today, filed *Rules, ahead []Ahead) error 
 	if botsOwn(e.Body) && !e.By.IsZero() {
 		return fmt.Errorf("is the bot's to do, and recorded as somebody's")
 	}
+	if b, ends := e.Body.(RevokeIntent); ends && b.Cause == CauseRevoked && e.By.IsZero() {
+		return nil // what was gone; that it was is a fact, which Apply demands
+	}
 	intent, grants := e.Body.(GrantIntent)
 	a, ok := actionOf(before, e)
 	if !ok && !grants {
@@ -51,7 +54,7 @@ func botsOwn(b Body) bool {
 	switch b := b.(type) {
 	case RevokeIntent:
 		return b.Cause == CauseExpired
-	case Timeout, GrantIntent, Granted, GrantFailed, Ended, RevokeFailed, Reminded, Notified, ReviewDue:
+	case Timeout, GrantIntent, Granted, GrantFailed, Ended, RevokeFailed, Reminded, Notified, ReviewDue, Drifted:
 		return true
 	}
 	return false

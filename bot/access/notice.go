@@ -53,7 +53,7 @@ func Owed(r Request, now time.Time) []Notice {
 			add(name, p)
 		}
 	}
-	for _, n := range r.overdue(now) {
+	for _, n := range append(r.overdue(now), r.drifted()...) {
 		add(n.Name, n.To)
 	}
 	return owed

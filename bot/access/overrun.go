@@ -53,15 +53,7 @@ func (r Request) overdue(now time.Time) []Notice {
 	}
 	var out []Notice
 	name := fmt.Sprintf("%s-%d", NoticeOverdue, step)
-	told := r.audience()
-	if r.Decision != nil {
-		for _, p := range r.Decision.Approvers {
-			if p.Slack == r.Requestor.Slack || p.Slack == r.Principal.Slack || p.Slack == "" {
-				continue
-			}
-			told = append(told, p)
-		}
-	}
+	told := r.concerned()
 	if r.Status.Ended() {
 		for _, p := range told[len(r.audience()):] {
 			if !r.toldOf(NoticeOverdue, p) {
@@ -136,8 +128,9 @@ func AlarmOf(r Request, now time.Time) Alarm {
 // The posts that record alarms: what was raised, and that it was resolved when
 // the request had ended.
 const (
-	alarmRaised   = "alarm-"
-	alarmResolved = "alarm-resolved"
+	NoticeAlarm   = "alarm"
+	alarmRaised   = NoticeAlarm + "-"
+	alarmResolved = NoticeAlarm + "-resolved"
 )
 
 // Raised is the record of an alarm, and Resolved that of its end. The channel

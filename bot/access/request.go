@@ -32,6 +32,8 @@ type Request struct {
 	Failure   *Failure   // what does not work right now or waits for somebody, and is being tried again
 	Ending    *Ending    // an early or due end that stands in the log but is not done yet
 	End       *End       // how it ended
+	Drift     *Drift     // what the provider was seen to hold instead; nil: nothing else
+	Drifts    int        // how often it was seen again after its end
 	Extension *Extension // an extension that waits for its decision
 	Rounds    int        // how many extensions were asked for
 	Settled   []Settled  // the extensions that were decided
@@ -67,6 +69,14 @@ type Grant struct {
 	Inherited string    // the overlapping request whose observation was taken over
 	GrantedAt time.Time // zero until the provider confirmed
 	Until     time.Time // the end that the provider knows of
+}
+
+// A Drift is what a provider was seen to hold against the log: the end of a live
+// access, or an access that had ended.
+type Drift struct {
+	Found  Presence
+	At     time.Time
+	Ending *Ending // what was seen again is to be taken away; nil: nobody has said so
 }
 
 // A Failure is an effect that is not there yet: the provider refuses it, cannot be
@@ -217,6 +227,7 @@ func (r Request) clone() Request {
 	n.Decision = copied(r.Decision)
 	n.Grant = copied(r.Grant)
 	n.Failure = copied(r.Failure)
+	n.Drift = copied(r.Drift)
 	return n
 }
 

@@ -30,7 +30,7 @@ func ControlsOf(r Request, today, filed *Rules) Controls {
 	case Approved, Live:
 		return Controls{Revoke: r.Ending == nil, Extension: r.Extension, Review: r.ToReview()}
 	}
-	return Controls{Review: r.ToReview()}
+	return Controls{Review: r.ToReview(), Revoke: r.SeenAgain() && r.Drift.Ending == nil}
 }
 
 // Holds reports whether the holder may still give back or extend: the controls

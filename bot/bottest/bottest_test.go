@@ -36,6 +36,13 @@ func fixture(t *testing.T) bottest.Fixture {
 // TestFakeKeepsTheContract: the fake is a provider like any other.
 func TestFakeKeepsTheContract(t *testing.T) {
 	bottest.TestProvider(t, fixture)
+	t.Run("lister", func(t *testing.T) {
+		bottest.TestProvider(t, func(t *testing.T) bottest.Fixture {
+			f := fixture(t)
+			f.Provider = bottest.Lister{Provider: f.Provider.(*bottest.Provider)}
+			return f
+		})
+	})
 	t.Run("blind", func(t *testing.T) {
 		bottest.TestProvider(t, func(t *testing.T) bottest.Fixture {
 			f := fixture(t)

@@ -3,6 +3,7 @@ package bottest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -148,6 +149,7 @@ func (s *suite) holders(t *testing.T, want ...string) {
 	if d := cmp.Diff(has, got); d != "" {
 		t.Fatalf("holders (-want +got)\n%s", d)
 	}
+	s.listed(t, want)
 	for _, subject := range []string{s.alice, s.bob} {
 		p := access.Absent
 		switch {
@@ -158,6 +160,32 @@ func (s *suite) holders(t *testing.T, want ...string) {
 		}
 		if got, err := s.Provider.Has(deadline(t), s.Target, subject); err != nil || got != p {
 			t.Fatalf("Has(%s) = %q, %v; want %q", subject, got, err, p)
+		}
+	}
+}
+
+// listed compares those whom a [bot.Lister] names with those who have the access.
+func (s *suite) listed(t *testing.T, want []string) {
+	t.Helper()
+	l, ok := s.Provider.(bot.Lister)
+	if !ok {
+		return
+	}
+	got, err := l.Holders(deadline(t), s.Target)
+	if err != nil {
+		t.Fatalf("Holders: %v", err)
+	}
+	same := func(list []string, x string) bool {
+		return slices.ContainsFunc(list, func(o string) bool { return access.SameSubject(o, x) })
+	}
+	for _, w := range want {
+		if !same(got, w) {
+			t.Fatalf("Holders = %q, without %s", got, w)
+		}
+	}
+	for _, subject := range []string{s.alice, s.bob} { // bystanders may be there too
+		if same(got, subject) && !same(want, subject) {
+			t.Fatalf("Holders = %q, want %q", got, want)
 		}
 	}
 }

@@ -107,6 +107,21 @@ func (p *Provider) Holders(t access.Target) []string {
 	return slices.Sorted(slices.Values(p.holders[targetKey(t)]))
 }
 
+// Lister is a [Provider] that can name everybody who has an access.
+type Lister struct{ *Provider }
+
+// Holders implements [bot.Lister].
+func (p Lister) Holders(ctx context.Context, t access.Target) ([]string, error) {
+	var answer []string
+	err := p.call(ctx, "Holders", t, access.Order{}, func() { answer = slices.Clone(p.holders[targetKey(t)]) })
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+var _ bot.Lister = Lister{}
+
 // Calls are all calls that have returned, in that order.
 func (p *Provider) Calls() []Call {
 	p.mu.Lock()

@@ -51,6 +51,8 @@ func recordOf(e access.Event) (record, error) {
 		r.Kept = b.Kept
 	case access.RevokeFailed:
 		r.Error, r.Waiting = text(b.Error), b.Waiting
+	case access.Drifted:
+		r.Found = string(b.Found)
 	case access.ExtensionRequested:
 		r.Duration, r.Reason = length(b.Duration), text(b.Reason)
 	case access.ExtensionDenied:
@@ -144,6 +146,8 @@ func (r record) grantBody() (access.Body, error) {
 		return access.RevokeIntent{Cause: access.Cause(r.Cause), Reason: string(r.Reason)}, nil
 	case "revoke_failed":
 		return access.RevokeFailed{Error: string(r.Error), Waiting: r.Waiting}, nil
+	case "drift":
+		return access.Drifted{Found: access.Presence(r.Found)}, nil
 	case "expired", "revoked", "given_back":
 		return access.Ended{Cause: access.Cause(r.Event), Kept: r.Kept}, nil
 	case "extension_requested":

@@ -565,6 +565,8 @@ func (f *fields) record(n node, r *record) {
 			r.Calls = listOf(f, v, f.call)
 		case "unreached":
 			r.Unreached = listOf(f, v, f.string)
+		case "found":
+			r.Found = f.string(v)
 		default:
 			f.fail()
 		}

@@ -36,6 +36,10 @@
 // 0001-approved.yaml makes one, a reminded.yaml for each person who was told of
 // its end names the message that told them, and a revoked.yaml withdraws it.
 //
+// What sweeps find of people whose access the log knows nothing of stands in
+// sweeps/2026/11/23/01KAQ…/0001-found.yaml: the target, who has appeared there,
+// and who of those found before is gone.
+//
 // Version 1 stays readable for ever: what this package once wrote, it reads.
 // The golden files under testdata hold one file of each kind and are only ever
 // added to.

@@ -68,14 +68,15 @@ type Ledger struct {
 	mu         sync.RWMutex
 	state      map[string]*item    // guarded by mu, as is all below; requests in memory
 	keys       map[string][]string // the ids of these, by what they are found by
-	open       map[string]bool     // ids of requests that have not ended
+	open       map[string]bool     // ids of requests for which something may be owed, see [access.Request.Open]
 	owing      map[string]bool     // ids of those about which something is still to be done, though they may have ended
 	allowances map[string]pass
-	config     string          // config commit of the newest event
-	newest     time.Time       // time of the newest event
-	scanned    string          // commit up to which everything was read
-	ahead      map[string]bool // commits that were appended and folded before they were read
-	count      int             // of the requests that ever came into memory
+	strangers  map[string][]string // who sweeps have found, by target
+	config     string              // config commit of the newest event
+	newest     time.Time           // time of the newest event
+	scanned    string              // commit up to which everything was read
+	ahead      map[string]bool     // commits that were appended and folded before they were read
+	count      int                 // of the requests that ever came into memory
 
 	unsaved // what the checkpoint does not have
 
@@ -111,7 +112,7 @@ func begin(s Store, c Checkpoint, within limits) (*Ledger, error) {
 	}
 	return &Ledger{
 		store: s, checkpoint: c, state: map[string]*item{}, keys: map[string][]string{}, open: map[string]bool{}, owing: map[string]bool{},
-		allowances: map[string]pass{}, ahead: map[string]bool{},
+		allowances: map[string]pass{}, strangers: map[string][]string{}, ahead: map[string]bool{},
 		unsaved: unsaved{wake: make(chan struct{}, 1), dirty: map[string]bool{}, told: map[string]bool{}, trimBeyond: 2 * within.kept, limits: within},
 	}, nil
 }
@@ -208,6 +209,9 @@ func (l *Ledger) take(ctx context.Context, f File) (id string, fresh bool, err e
 	if id, ok := AllowancePath(f.Path); ok {
 		return "", false, l.takeAllowance(id, f)
 	}
+	if _, ok := SweepPath(f.Path); ok {
+		return "", false, l.takeSweep(f)
+	}
 	id, n, _, err := split(f.Path)
 	if errors.Is(err, ErrNoEvent) {
 		return "", false, nil
@@ -298,6 +302,6 @@ func (l *Ledger) classify(it *item) {
 			delete(in, it.request.ID)
 		}
 	}
-	set(l.open, !it.request.Status.Ended())
+	set(l.open, it.request.Open())
 	set(l.owing, owes(it.request))
 }

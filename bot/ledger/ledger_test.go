@@ -97,7 +97,8 @@ func kinds() []access.Event {
 	denied := event(32, bob, access.Denial{Policies: []string{"payments by sre"}})
 	return append(all, broken, event(36, access.Person{}, access.ReviewDue{}), event(35, bob, access.Reviewed{Text: hostile}), escalated, vote,
 		event(41, bob, access.Denial{Reason: hostile}), event(42, alice, access.Cancellation{}), event(43, access.Person{}, access.Timeout{}),
-		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late, calls, unreached, denied, granted, waits, stays)
+		event(44, access.Person{}, access.Ended{Cause: access.CauseRevoked}), late, calls, unreached, denied, granted, waits, stays,
+		event(30, access.Person{}, access.Drifted{Found: access.Absent}), event(29, access.Person{}, access.Drifted{Found: access.Present}))
 }
 
 // TestGolden: files written by any earlier version read the same for ever, and

@@ -17,6 +17,7 @@ var verbs = map[string]string{
 	"grant_intent": "intend", "granted": "grant", "grant_failed": "fail to grant",
 	"revoke_intent": "end", "revoke_failed": "fail to revoke",
 	"expired": "expire", "revoked": "revoke", "given_back": "give back",
+	"drift":               "see drift",
 	"extension_requested": "ask to extend", "extension_denied": "deny extension", "extended": "extend",
 }
 
@@ -95,6 +96,8 @@ func detail(r access.Request, e access.Event) string {
 		return " for " + access.FormatDuration(b.Expires.Sub(e.At))
 	case access.Extended, access.ExtensionRequested:
 		return " until " + r.Expires().Format("2006-01-02 15:04 MST")
+	case access.Drifted:
+		return " (" + string(b.Found) + ")"
 	case access.RefusedTry:
 		return " (" + string(b.Code) + ")"
 	case access.Notified:

@@ -76,6 +76,8 @@ type record struct {
 
 	Calls     []call   `yaml:"calls,omitempty"`
 	Unreached []string `yaml:"unreached,omitempty"`
+
+	Found string `yaml:"found,omitempty"`
 }
 
 type person struct {

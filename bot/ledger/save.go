@@ -144,7 +144,7 @@ func (l *Ledger) toSave() (m Mark, out []Change, due bool) {
 func (it *item) change() Change {
 	r := it.request
 	c := Change{Request: r, Entries: it.entries, Place: Place{
-		ID: r.ID, Dir: Dir(r.ID, r.FiledAt), Open: !r.Status.Ended() || owes(r), Last: r.Last, Keys: keysOf(r, it.entries),
+		ID: r.ID, Dir: Dir(r.ID, r.FiledAt), Open: r.Open() || owes(r), Last: r.Last, Keys: keysOf(r, it.entries),
 	}}
 	for _, x := range it.entries {
 		c.Commits = append(c.Commits, x.Commit)

@@ -71,20 +71,27 @@ func (a *App) settleApproval(ctx context.Context, id string, t *task) error {
 }
 
 // callOverdue tells the approvers, in the request's thread, that an access has
-// long outlived its end.
+// long outlived its end, or is there again after it.
 func (a *App) callOverdue(ctx context.Context, r access.Request, t *task) error {
 	root, ok := r.ApprovalPost()
 	if !ok {
 		return nil
 	}
+	what := "The access of " + mention(r.Principal) + " to " + title(r.Title, r.Resource)
 	for _, n := range access.Owed(r, time.Now()) {
-		if kind, _, _ := strings.Cut(n.Name, "-"); kind != access.NoticeOverdue || !n.To.IsZero() {
+		text := ""
+		switch kind, _, _ := strings.Cut(n.Name, "-"); kind {
+		case access.NoticeOverdue:
+			text = overdueText(r, what)
+		case access.NoticeDrift:
+			text = driftText(r, what)
+		}
+		if text == "" || !n.To.IsZero() {
 			continue
 		}
-		text := a.group.mention() + ": " + overdueText(r, "The access of "+mention(r.Principal)+" to "+title(r.Title, r.Resource))
 		to := target{channel: root.Channel, thread: root.TS, request: r.ID, notice: n.Name}
 		var err error
-		if r, err = a.deliver(ctx, r, to, say(text), t); err != nil {
+		if r, err = a.deliver(ctx, r, to, say(a.group.mention()+": "+text), t); err != nil {
 			return err
 		}
 	}

@@ -142,6 +142,12 @@ func tales(t *testing.T) map[string]*tale {
 	late := liveTale(t)
 	late.now = late.now.Add(3 * time.Hour)
 	m["late"] = late.do(none, access.Expire{Request: theID}).do(none, access.Finish{Request: theID})
+	removed := liveTale(t).do(none, access.Observe{Request: theID, Found: access.Absent})
+	m["removed"] = removed.do(none, access.Finish{Request: theID})
+	again := liveTale(t).do(alice, access.GiveBack{Request: theID}).do(none, access.Finish{Request: theID})
+	m["again"] = again.do(none, access.Observe{Request: theID, Found: access.Present})
+	taking := liveTale(t).do(alice, access.GiveBack{Request: theID}).do(none, access.Finish{Request: theID})
+	m["taking"] = taking.do(none, access.Observe{Request: theID, Found: access.Present}).do(bob, access.Revoke{Request: theID})
 	m["expired"] = expired.do(none, access.Expire{Request: theID}).do(none, access.Finish{Request: theID, Kept: "had_before"})
 	return m
 }
@@ -163,7 +169,7 @@ func TestNotices(t *testing.T) {
 		}
 		all := map[string]any{}
 		for _, notice := range []string{
-			access.NoticeFiled, access.NoticeApproved, access.NoticeClosed, access.NoticeEnded, access.NoticeExpiring, access.NoticeFailing, access.NoticeExtension + "-1", access.NoticeOverdue + "-2",
+			access.NoticeFiled, access.NoticeApproved, access.NoticeClosed, access.NoticeEnded, access.NoticeExpiring, access.NoticeFailing, access.NoticeExtension + "-1", access.NoticeOverdue + "-2", access.NoticeDrift + "-1",
 		} {
 			if possible(notice, s.r) {
 				all[notice] = slackapp.NoticeMessage(s.r, notice, to, s.scene())
@@ -185,6 +191,8 @@ func possible(notice string, r access.Request) bool {
 		return approved && r.Status.Ended()
 	case access.NoticeExtension + "-1":
 		return len(r.Settled) > 0
+	case access.NoticeDrift + "-1":
+		return r.Drifts > 0
 	case access.NoticeOverdue + "-2":
 		return r.Outlived(r.Last) > access.Grace
 	}

@@ -86,6 +86,8 @@ func stateText(r access.Request, kind, notice string, to access.Person, s scene)
 		return extensionText(r, notice, to, s.vendors)
 	case access.NoticeOverdue:
 		return overdueText(r, whose(r, to))
+	case access.NoticeDrift:
+		return driftText(r, whose(r, to))
 	}
 	return approvedText(r, to, s.vendors)
 }
@@ -187,6 +189,20 @@ func failingText(r access.Request, to access.Person, vendor string) string {
 		return approvedText(r, to, vendor)
 	}
 	return whose(r, to) + ":\n" + failing(r, r.Failure)
+}
+
+// driftText says that an access which had ended is, or was, there again.
+func driftText(r access.Request, what string) string {
+	text := what + " had ended (" + ending(r) + ") and was there again afterwards."
+	switch {
+	case r.SeenAgain() && r.Drift.Ending == nil:
+		return "⚠️ " + text + " Somebody gave it at its provider, which may be right: nothing was changed. An approver can press *Revoke* on the request's message."
+	case r.SeenAgain():
+		return text + " It is being taken away: revoked by " + mention(r.Drift.Ending.By) + "."
+	case r.Drift != nil:
+		return text + " It is gone since " + date(r.Drift.At) + "."
+	}
+	return text
 }
 
 // overdueText says that an access outlives its end, or did. What is said is true

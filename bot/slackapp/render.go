@@ -96,7 +96,7 @@ func status(r access.Request, s scene) []string {
 	default:
 		lines = []string{approvedLine(r, s), "*" + ending(r) + "*" + kept(r) + late(r)}
 	}
-	lines = append(lines, escalated(r), reviewed(r))
+	lines = append(lines, escalated(r), reviewed(r), drifted(r))
 	if r.ToReview() {
 		lines = append(lines, s.reviewPlea(few, "press *Review*."))
 	}
@@ -182,6 +182,9 @@ func ending(r access.Request) string {
 	case access.Expired:
 		return "Expired" + at
 	case access.Revoked:
+		if r.RemovedByHand() {
+			return "Taken away at its provider, not by Countersign, and seen" + at
+		}
 		return "Revoked by " + mention(r.End.By) + at
 	case access.GivenBack:
 		return "Given back by " + mention(r.End.By) + at
@@ -189,6 +192,19 @@ func ending(r access.Request) string {
 		return "Failed" + at
 	}
 	return "Ended" + at
+}
+
+// drifted says that an access which had ended is there again.
+func drifted(r access.Request) string {
+	switch {
+	case !r.SeenAgain():
+		return ""
+	case r.Drift.Ending == nil:
+		return "⚠️ *The access was seen again* " + date(r.Drift.At) + ", though it has ended here. Somebody gave it at its provider. *Revoke* takes it away."
+	case r.Failure != nil:
+		return failing(r, r.Failure)
+	}
+	return "The access, which was seen again " + date(r.Drift.At) + ", is being taken away: revoked by " + mention(r.Drift.Ending.By) + "."
 }
 
 // late says that an access outlived its end by more than people are used to.
@@ -239,6 +255,9 @@ func closing(r access.Request) string {
 func closingLabel(r access.Request) string {
 	if r.Status == access.Failed {
 		return "Error"
+	}
+	if r.RemovedByHand() {
+		return "What was seen"
 	}
 	return "Reason given"
 }

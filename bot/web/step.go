@@ -131,6 +131,9 @@ var notices = [...][2]string{
 	{access.NoticeExpiring, "Told that it is about to end"},
 	{access.NoticeEnded, "Told of the end"},
 	{access.NoticeFailing, "Told that it does not work yet"},
+	{access.NoticeOverdue, "Told that it outlives its end"},
+	{access.NoticeDrift, "Told that it was seen again"},
+	{access.NoticeAlarm, "Alerted the operators, or said that it is over"},
 	{access.NoticeWaiting, "Told what it waits for"},
 	{access.NoticeExtension, "Told of the extension"},
 	{access.NoticeReviewed, "Told of the review"},
@@ -201,6 +204,11 @@ func (t teller) grant(s *step, e access.Event) bool {
 		if b.Kept != "" {
 			s.Title = ending(b.Cause)
 			s.add("kept", kept(b.Kept))
+		}
+	case access.Drifted:
+		s.Tone, s.Title = "warn", "Seen again at the provider, after its end"
+		if b.Found == access.Absent {
+			s.Title = "Gone from the provider"
 		}
 	case access.ExtensionRequested:
 		s.Title, s.Quote = "Asked for "+lasting(b.Duration)+" more", t.quote(b.Reason)

@@ -22,6 +22,25 @@ func Has(data []byte, key []string, entry string) (bool, error) {
 	return s.index(entry) >= 0, nil
 }
 
+// List are the entries of the list at the key, in their order.
+func List(data []byte, key []string) ([]string, error) {
+	f, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	s, err := f.find(key)
+	if err != nil || s.node == nil || s.node.Kind != yaml.SequenceNode {
+		return nil, err
+	}
+	var out []string
+	for _, n := range s.node.Content {
+		if n.Kind == yaml.ScalarNode && !isNull(n) {
+			out = append(out, n.Value)
+		}
+	}
+	return out, nil
+}
+
 // Add returns the file with the entry at the end of the list.
 func Add(old []byte, key []string, entry string) ([]byte, error) {
 	f, err := parse(old)

@@ -70,7 +70,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	now, open, over, late := time.Now(), map[access.Status]int{access.Pending: 0, access.Approved: 0, access.Live: 0, access.Failed: 0}, 0, 0.0
 	failing, oldest := map[string]int{"grant": 0, "revoke": 0}, 0.0
 	for _, r := range m.v.ledger.Open() {
-		open[r.Shown()]++
+		if !r.Status.Ended() {
+			open[r.Shown()]++
+		}
 		if f := r.Failure; f != nil && !f.Waiting {
 			effect := "grant"
 			if f.Revoking {
@@ -79,7 +81,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 			failing[effect]++
 			oldest = max(oldest, now.Sub(f.Since).Seconds())
 		}
-		if end := r.Expires(); !end.IsZero() && now.After(end) {
+		if end := r.Expires(); !r.Status.Ended() && !end.IsZero() && now.After(end) {
 			over++
 			late = max(late, now.Sub(end).Seconds())
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ const membersStay = time.Minute
 
 // Open implements [web.Record].
 func (l *library) Open(context.Context) ([]access.Request, error) {
-	open := l.ledger.Open()
+	open := slices.DeleteFunc(l.ledger.Open(), func(r access.Request) bool { return r.Status.Ended() })
 	for _, r := range l.ledger.Unreviewed() {
 		if r.Status.Ended() {
 			open = append(open, r)

@@ -28,9 +28,10 @@ type setup struct {
 	execDir                  string     // --exec-dir; unset: exec is off
 	console                  console    // where the secrets of resources are looked up
 	pagerduty, incidentio    vendor
-	routingKey               string // of PagerDuty's Events API, for alerts
-	pagerdutyEvents          string // address of that API; empty: PagerDuty's
-	page                     string // address of the dashboard, without a path; empty: none
+	sweep                    time.Duration // how often drift is looked for; 0: never
+	routingKey               string        // of PagerDuty's Events API, for alerts
+	pagerdutyEvents          string        // address of that API; empty: PagerDuty's
+	page                     string        // address of the dashboard, without a path; empty: none
 	entrance                 entrance
 	reportWorkflow           string // --report-workflow; unset: nobody is asked for reports
 	log                      *slog.Logger
@@ -81,6 +82,7 @@ func (s *setup) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.auditBranch, "audit-branch", "audit", "the `BRANCH` of the log")
 	fs.StringVar(&s.dataDir, "data-dir", "", "the `DIR` for the signing key and what can be rebuilt (default: in the state directory of the user)")
 	fs.DurationVar(&s.poll, "poll", 30*time.Second, "how often the config branch is looked at")
+	fs.DurationVar(&s.sweep, "sweep", time.Hour, "how often the providers are asked whether they hold what the log says; 0: never")
 	fs.StringVar(&s.accept, "accept-config", "", "accept the `COMMIT` at the head of the config branch although it does not build on the last one used")
 	fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "the `ADDRESS` of /healthz, /readyz, /metrics, the dashboard and, in HTTP mode, /slack/")
 	fs.StringVar(&s.page, "dashboard", "", "the `URL` of the dashboard as browsers see it, such as https://access.example.com; it needs a sign-in")

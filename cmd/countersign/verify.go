@@ -171,6 +171,10 @@ func (v *verification) entry(ctx context.Context, x gitstore.Entry) {
 		v.allowance(ctx, id, x)
 		return
 	}
+	if id, ok := ledger.SweepPath(x.Path); ok {
+		v.sweep(id, x)
+		return
+	}
 	e, err := ledger.Read(ledger.File{Path: x.Path, Data: x.Data})
 	if errors.Is(err, ledger.ErrNoEvent) {
 		v.found(x.Commit, x.Path, "is no event of a request: nothing else belongs in the log")
@@ -244,6 +248,22 @@ func (v *verification) follows(ctx context.Context, earlier, later string) bool 
 	}
 	back, err := v.source.IsAncestor(ctx, later, earlier)
 	return err == nil && !back && len(v.replaced) > 0
+}
+
+// sweep reads what a sweep has found. That it was so nobody can check later.
+func (v *verification) sweep(id string, x gitstore.Entry) {
+	_, message, err := ledger.ReadSweep(ledger.File{Path: x.Path, Data: x.Data})
+	if err != nil {
+		v.found(x.Commit, x.Path, "%v", err)
+		return
+	}
+	if !sameMessage(x.Message, message) {
+		v.found(x.Commit, x.Path, "the commit message says something else than the file")
+	}
+	if was := v.events[id+"/1"]; was != "" {
+		v.found(x.Commit, x.Path, "has the event id of %s", was)
+	}
+	v.events[id+"/1"] = x.Path
 }
 
 // allowance folds one file of a pre-approval, and asks whether its maker might

@@ -285,7 +285,7 @@ func (v *service) connect() error {
 	v.bot, err = bot.New(bot.Config{
 		Ledger: v.ledger, Rules: v.rules, Providers: v.providers,
 		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger, AllowanceNotifier: app,
-		Directories: directories, OnCall: onCall, Alarm: alarm,
+		Directories: directories, OnCall: onCall, Alarm: alarm, Sweeps: v.ledger,
 	})
 	if err != nil {
 		return err
@@ -367,7 +367,7 @@ func (v *service) run(ctx context.Context) error {
 	v.bot.WorkOff(ctx) // before Slack brings anything new
 	close(v.workedOff)
 	go func() {
-		err := v.bot.Run(ctx, bot.Intervals{Config: v.poll})
+		err := v.bot.Run(ctx, v.intervals())
 		stop(err)
 		done <- err
 	}()
@@ -394,6 +394,14 @@ const (
 // signingKey is the file of the key that signs the log.
 func (s *setup) signingKey() string {
 	return cmp.Or(s.keyFile, filepath.Join(s.dataDir, "signing_key"))
+}
+
+func (v *service) intervals() bot.Intervals {
+	every := bot.Intervals{Config: v.poll, Sweep: v.sweep}
+	if v.sweep == 0 {
+		every.Sweep = -1
+	}
+	return every
 }
 
 // lockDir makes the data dir and keeps a second bot out of it.

@@ -100,6 +100,23 @@ func (p *Provider) Has(ctx context.Context, t access.Target, subject string) (ac
 	return access.Absent, nil
 }
 
+// Holders are the entries of the list, whoever wrote them.
+func (p *Provider) Holders(ctx context.Context, t access.Target) ([]string, error) {
+	at, err := placeOf(t)
+	if err != nil {
+		return nil, err
+	}
+	data, err := p.editor.Read(ctx, at.repo, at.branch, at.file)
+	if err != nil {
+		return nil, fmt.Errorf("gitops: read %s: %w", at.file, err)
+	}
+	all, err := yamledit.List(data, at.key)
+	if err != nil {
+		return nil, fmt.Errorf("gitops: %s: %w", at.file, err)
+	}
+	return all, nil
+}
+
 // Grant adds the entry at the end of the list, and makes the list, the levels
 // above it and the file where they are missing.
 func (p *Provider) Grant(ctx context.Context, o access.Order) error {
