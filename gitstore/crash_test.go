@@ -18,6 +18,7 @@ import (
 
 	"countersign/gitstore"
 	"countersign/gitstore/gitstoretest"
+	"countersign/gitstore/remote"
 )
 
 // kills is how often the kill -9 test kills. A long run: -kills=300.
@@ -41,7 +42,7 @@ func runWriter(dir, dieAt string) error {
 	if err != nil {
 		return err
 	}
-	repo, err := gitstore.Open(ctx, filepath.Join(dir, "repo"))
+	repo, err := writersRepo(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -82,11 +83,24 @@ func runWriter(dir, dieAt string) error {
 	return <-fail
 }
 
+// writersRepo is the repository itself, or a mirror of it.
+func writersRepo(ctx context.Context, dir string) (*gitstore.Repo, error) {
+	if os.Getenv("GITSTORE_TEST_MIRROR") == "" {
+		return gitstore.Open(ctx, filepath.Join(dir, "repo"))
+	}
+	r, err := remote.New(remote.Config{URL: "file://" + filepath.Join(dir, "repo")})
+	if err != nil {
+		return nil, err
+	}
+	return gitstore.OpenMirror(ctx, filepath.Join(dir, "mirror"), r)
+}
+
 // crashSite is a repository that writers are killed in.
 type crashSite struct {
-	dir   string
-	next  int
-	acked map[int][]string // commits by request
+	dir    string
+	mirror bool // they write to it through a mirror
+	next   int
+	acked  map[int][]string // commits by request
 }
 
 func newCrashSite(t *testing.T) *crashSite {
@@ -101,6 +115,9 @@ func (s *crashSite) run(t *testing.T, dieAt string, after time.Duration) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "GITSTORE_TEST_WRITER="+s.dir, "GITSTORE_TEST_DIE_AT="+dieAt, fmt.Sprintf("GITSTORE_TEST_FIRST=%d", s.next))
+	if s.mirror {
+		cmd.Env = append(cmd.Env, "GITSTORE_TEST_MIRROR=yes")
+	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -195,6 +212,32 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d batches acknowledged, none lost", *kills, len(s.acked))
+}
+
+// TestKillMirrored kills a writer that writes through a mirror: what it has
+// acknowledged is at the remote, and the mirror stays sound.
+func TestKillMirrored(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	s := newCrashSite(t)
+	s.mirror = true
+	for range max(2, *kills/4) {
+		s.run(t, "", time.Duration(100+rand.IntN(1900))*time.Millisecond)
+		s.judge(t)
+		if mirror := filepath.Join(s.dir, "mirror"); isThere(mirror) {
+			gitstoretest.Fsck(t, mirror)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d batches acknowledged, none lost", len(s.acked))
+}
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // TestFailAtEachStep lets each step of a write fail once: the caller learns
