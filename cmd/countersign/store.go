@@ -28,14 +28,15 @@ type logStore struct {
 	memory string // the file with the newest commit known
 	slog   *slog.Logger
 
-	read  atomic.Bool // it was read once
-	mu    sync.Mutex
-	noted string // guarded by mu: what the file says
+	read    atomic.Bool // it was read once
+	awaited *awaited    // who waits for which request
+	mu      sync.Mutex
+	noted   string // guarded by mu: what the file says
 }
 
 // openStore refuses a log that does not continue the one that is remembered.
 func openStore(ctx context.Context, repo *gitstore.Repo, log *gitstore.Log, memory string, logger *slog.Logger) (*logStore, error) {
-	s := &logStore{repo: repo, log: log, memory: memory, slog: logger}
+	s := &logStore{repo: repo, log: log, memory: memory, slog: logger, awaited: &awaited{}}
 	data, err := os.ReadFile(memory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -79,6 +80,7 @@ func (s *logStore) Append(ctx context.Context, dir string, have int, files []led
 	for _, f := range files {
 		batch.Entries = append(batch.Entries, gitstore.Entry{Path: f.Path, Data: f.Data, Message: f.Message, Time: f.Time})
 	}
+	urge(&batch, s.awaited)
 	commits, err := s.log.Append(ctx, batch)
 	if errors.Is(err, gitstore.ErrConflict) {
 		return nil, fmt.Errorf("%w: %w", ledger.ErrConflict, err)

@@ -29,14 +29,15 @@ var botIdentity = gitstore.Identity{Name: "countersign", Email: "countersign@loc
 // A service is a bot with everything that it needs, ready to run.
 type service struct {
 	setup
-	bot    *bot.Bot
-	app    *slackapp.App
-	ledger *ledger.Ledger
-	rules  *bot.Rulebook
-	signer *gitstore.Signer
-	github *forge.GitHub // of the configuration; nil where there is none
-	store  *gitstore.Log
-	unlock func()
+	bot     *bot.Bot
+	app     *slackapp.App
+	ledger  *ledger.Ledger
+	rules   *bot.Rulebook
+	signer  *gitstore.Signer
+	github  *forge.GitHub // of the configuration; nil where there is none
+	store   *gitstore.Log
+	awaited *awaited // who waits for which request
+	unlock  func()
 
 	workedOff chan struct{} // closed when what was overdue at the start is paid, or tried
 
@@ -101,6 +102,7 @@ func (v *service) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
+	v.awaited = store.awaited
 	if err := v.openLedger(ctx, store); err != nil {
 		return err
 	}
@@ -283,7 +285,7 @@ func (v *service) connect() error {
 		return err
 	}
 	v.bot, err = bot.New(bot.Config{
-		Ledger: v.ledger, Rules: v.rules, Providers: v.providers,
+		Ledger: watchedLedger{v.ledger, v.awaited}, Rules: v.rules, Providers: v.providers,
 		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger, AllowanceNotifier: app,
 		Directories: directories, OnCall: onCall, Alarm: alarm, Sweeps: v.ledger,
 	})
