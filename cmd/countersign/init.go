@@ -261,5 +261,5 @@ func (n *initiation) next(c console) {
 	}
 	say("  on GitHub: git -C %s push git@github.com:OWNER/NAME.git main audit", n.repo)
 	say("             countersign init --protect OWNER/NAME")
-	say("  countersign slack manifest, then countersign serve --repo %s", n.repo)
+	say("  countersign slack manifest, then countersign serve --repo %s --data-dir %s", n.repo, n.dataDir)
 }
