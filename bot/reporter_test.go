@@ -226,7 +226,7 @@ func TestReporterFails(t *testing.T) {
 // TestReporterLooks: a failing look is no failing run, looks are few, and a run that
 // changes nothing is not told of.
 func TestReporterLooks(t *testing.T) {
-	p := &press{head: "h", takes: 20 * time.Minute, looks: []error{errors.New("502"), errors.New("502")}, unchanged: true}
+	p := &press{head: "h", made: 1, takes: 20 * time.Minute, looks: []error{errors.New("502"), errors.New("502")}, unchanged: true}
 	log := pressed(t, p, func(wait func(time.Duration)) { wait(2 * time.Hour) })
 	if len(p.starts) != 1 || p.looked > 8 || len(p.said) > 0 || !strings.Contains(log, "the report has not changed") {
 		t.Errorf("%d starts, %d looks, said %v:\n%s", len(p.starts), p.looked, p.said, log)

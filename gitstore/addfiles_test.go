@@ -113,6 +113,24 @@ func TestAddFilesNeverOverwrites(t *testing.T) {
 	}
 }
 
+// TestAddFilesToBareNeverOverwrites: without a work tree only the commit says what is
+// there.
+func TestAddFilesToBareNeverOverwrites(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"countersign.yaml", "countersign.yaml/x", ".github/workflows/sign.yml"} {
+		work := gitstoretest.WorkTree(t, nil)
+		commitFile(t, work, name)
+		bare := gitstoretest.Upstream(t)
+		gitstoretest.Git(t, work, "push", "-q", bare, "main")
+		if err := addFiles(t, bare, twoFiles); !errors.Is(err, gitstore.ErrExists) {
+			t.Errorf("%s: got %v, want ErrExists", name, err)
+		}
+		if got, want := gitstoretest.Git(t, bare, "rev-parse", "main"), gitstoretest.Git(t, work, "rev-parse", "main"); got != want {
+			t.Errorf("%s: main has moved", name)
+		}
+	}
+}
+
 func commitFile(t *testing.T, dir, name string) {
 	t.Helper()
 	write(t, dir, name, "mine")
