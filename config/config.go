@@ -75,7 +75,7 @@ func (r *reader) file(root value) *File {
 	f.Rules.Auditors = r.addresses(o.list("auditors"))
 	f.Rules.Settings = o.child("settings").settings()
 	f.Rules.Groups = o.child("groups").groups()
-	f.Rules.Resources = r.resources(o.list("resources"), f.Rules.Settings)
+	f.Rules.Resources, f.Rules.Discoveries = r.resources(o.list("resources"), f.Rules.Settings)
 	f.Rules.OnCall = o.child("oncall").oncall()
 	f.Rules.Policies = r.policies(o.list("policies"), f)
 	f.Tests = r.tests(o.list("tests"), f)
@@ -108,7 +108,7 @@ func (o object) emptiness(f *File) {
 	if len(f.Rules.Reviewers) == 0 {
 		at("reviewers").warn("list at least one address", "there are no reviewers")
 	}
-	if len(f.Rules.Resources) == 0 {
+	if len(f.Rules.Resources)+len(f.Rules.Discoveries) == 0 {
 		at("resources").warn("list what can be asked for", "there are no resources")
 	}
 	if v, ok := o.fields["policies"]; ok && len(f.Rules.Policies) == 0 {

@@ -229,6 +229,29 @@ func TestWith(t *testing.T) {
 	}
 }
 
+// TestDiscover: which teams become resources, and how the entry fails.
+func TestDiscover(t *testing.T) {
+	const begin = "version: 1\nslack: {channel: C0123}\nresources:\n- {id: github/acme, title: Teams, tags: {env: prod}, max_duration: 1h, "
+	f := mustRead(t, begin+"provider: github, discover: {org: acme}}\n- {id: x, provider: github, with: {org: acme, team: x}}\n")
+	want := []access.Discovery{{ID: "github/acme", Org: "acme", Role: "member", Title: "Teams", Tags: map[string]string{"env": "prod"}, MaxDuration: time.Hour}}
+	if d := cmp.Diff(want, f.Rules.Discoveries); d != "" || len(f.Rules.Resources) != 1 {
+		t.Errorf("%d resources, and (-want +got)\n%s", len(f.Rules.Resources), d)
+	}
+	for text, says := range map[string]string{
+		"provider: github, discover: {}":                                                                  "c.yaml:4:100: resources[0].discover: org is missing",
+		"provider: github, discover: {org: 'a/b'}":                                                        `resources[0].discover.org: "a/b" is not allowed here`,
+		"provider: github, discover: {org: a, role: owner}":                                               `resources[0].discover.role: "owner" is not known`,
+		"provider: github, discover: {org: a, team: b}":                                                   `there is no key "team" here`,
+		"provider: github, discover: {org: a}, with: {org: a, team: b}":                                   "resources[0].with: stands beside discover",
+		"provider: gitops, discover: {org: a}":                                                            `resources[0].provider: "gitops" is not known; did you mean github?`,
+		"provider: github, discover: {org: a}}\n- {id: github/acme, provider: github, discover: {org: b}": `"github/acme" is there twice`,
+	} {
+		if _, _, err := config.Read("c.yaml", []byte(begin+text+"}\n")); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v; want %s", text, err, says)
+		}
+	}
+}
+
 func TestPolicies(t *testing.T) {
 	f := mustRead(t, `version: 1
 slack: {channel: C0123, groups_restricted: true}

@@ -7,17 +7,23 @@ import (
 )
 
 // resources reads what can be asked for.
-func (r *reader) resources(list []value, s access.Settings) []access.Resource {
-	var out []access.Resource
+func (r *reader) resources(list []value, s access.Settings) (all []access.Resource, discoveries []access.Discovery) {
 	lines := map[string]int{}
 	for _, v := range list {
-		out = append(out, v.resource(lines, s))
+		res, d := v.resource(lines, s)
+		if d == nil {
+			all = append(all, res)
+			continue
+		}
+		d.ID, d.Title, d.Owner, d.Tags, d.MaxDuration = res.ID, res.Title, res.Owner, res.Tags, res.MaxDuration
+		discoveries = append(discoveries, *d)
 	}
-	return out
+	return all, discoveries
 }
 
-func (v value) resource(lines map[string]int, s access.Settings) access.Resource {
-	o := v.object("id", "title", "owner", "tags", "max_duration", "provider", "with")
+// resource reads one entry, and what it discovers, if it does.
+func (v value) resource(lines map[string]int, s access.Settings) (access.Resource, *access.Discovery) {
+	o := v.object("id", "title", "owner", "tags", "max_duration", "provider", "with", "discover")
 	o.require(v, "write {id: …, provider: …, with: {…}}")
 	var res access.Resource
 	if id, ok := o.need("id", "write id: github/payments-admins"); ok {
@@ -36,8 +42,26 @@ func (v value) resource(lines map[string]int, s access.Settings) access.Resource
 	if res.MaxDuration > s.MaxDuration {
 		o.fields["max_duration"].warn("lower it, or raise settings.max_duration", "%s is longer than settings.max_duration, which counts", access.FormatDuration(res.MaxDuration))
 	}
+	if d, ok := o.fields["discover"]; ok {
+		return res, o.discovery(d)
+	}
 	res.Target = o.target()
-	return res
+	return res, nil
+}
+
+// discovery reads which teams become resources, each with an id below this one.
+func (o object) discovery(v value) *access.Discovery {
+	if with, ok := o.fields["with"]; ok {
+		with.fail("remove it, or discover", "stands beside discover")
+	}
+	if p := o.choice("provider", "", "github"); p == "" {
+		return &access.Discovery{}
+	}
+	d, m := v.object("org", "role"), map[string]any{}
+	d.require(v, "write discover: {org: …}")
+	d.put(m, "org", "write the organization's login", o.r.shapes.login.MatchString)
+	org, _ := m["org"].(string)
+	return &access.Discovery{Org: org, Role: d.choice("role", "member", "member", "maintainer")}
 }
 
 func (v value) tags() map[string]string {

@@ -10,16 +10,17 @@ import (
 // Rules are the configuration at one commit, as values: who may review, what
 // can be asked for, within which limits.
 type Rules struct {
-	Commit    string // of the configuration; recorded with every decision
-	Slack     SlackSettings
-	Reviewers []string // canonical addresses
-	Auditors  []string
-	Settings  Settings
-	People    []Known
-	Resources []Resource
-	Groups    []Group
-	Policies  []Policy // replace the default approvals as soon as there are any
-	OnCall    OnCall
+	Commit      string // of the configuration; recorded with every decision
+	Slack       SlackSettings
+	Reviewers   []string // canonical addresses
+	Auditors    []string
+	Settings    Settings
+	People      []Known
+	Resources   []Resource
+	Groups      []Group
+	Discoveries []Discovery
+	Policies    []Policy // replace the default approvals as soon as there are any
+	OnCall      OnCall
 
 	known map[string]int // see [Rules.Index]
 }
@@ -113,11 +114,11 @@ type Resource struct {
 	Target      Target
 }
 
-// Resource finds a resource by its id.
+// Resource finds a resource by its id, be it written or discovered.
 func (r *Rules) Resource(id string) (Resource, bool) {
 	i := slices.IndexFunc(r.Resources, func(x Resource) bool { return x.ID == id })
 	if i < 0 {
-		return Resource{}, false
+		return r.discovered(id)
 	}
 	return r.Resources[i], true
 }

@@ -40,6 +40,9 @@ type Config struct {
 	// Members says who is in a group that somebody else keeps, now. What is offered
 	// and shown rests on it, no decision; nil: such groups are unknown here.
 	Members func(ctx context.Context, g access.Group) ([]access.Person, error)
+	// Teams are the slugs of an organization's teams at GitHub, from memory: they
+	// are offered where the rules discover them. Nil: none are.
+	Teams func(org string) []string
 	// Allowances are the pre-approvals; nil: there are none here.
 	Allowances *Allowances
 	// Propose opens a pull request that adds or removes a reviewer, and returns its

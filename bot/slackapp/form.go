@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"countersign/bot/access"
@@ -222,7 +223,7 @@ func (a *App) suggest(p payload) suggestions {
 		return answer
 	}
 	size := 0
-	for _, r := range a.offered(rules, principal.Person, matching(rules.Resources, p.str("value")), 100) {
+	for _, r := range a.offered(rules, principal.Person, matching(a.resources(rules), p.str("value")), 100) {
 		o := resourceOption(r)
 		data, err := json.Marshal(o)
 		// Slack drops acknowledgements of 20 kB and more without a word.
@@ -232,6 +233,21 @@ func (a *App) suggest(p payload) suggestions {
 		answer.Options = append(answer.Options, o)
 	}
 	return answer
+}
+
+// resources are those that are written and those of the teams that are known. An
+// id that is too long for an option can be asked for by the command.
+func (a *App) resources(rules *access.Rules) []access.Resource {
+	if a.cfg.Teams == nil {
+		return rules.Resources
+	}
+	all := slices.Clip(rules.Resources)
+	for _, r := range rules.Discovered(a.cfg.Teams) {
+		if resourceKey(r.ID) == r.ID {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // matching are the resources in whose title or id all words occur; those whose id

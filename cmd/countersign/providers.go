@@ -49,6 +49,7 @@ func (v *service) openProviders(ctx context.Context, own ...*gitstore.Repo) erro
 		return fmt.Errorf("GITHUB_API_URL: %w", err)
 	}
 	v.providers["github"] = hub
+	v.roster = newRoster(hub.Discover, v.log)
 	return nil
 }
 

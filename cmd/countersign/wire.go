@@ -46,6 +46,7 @@ type service struct {
 	repository *gitstore.Repo          // of the log
 	rulesRepo  *gitstore.Repo          // of the configuration
 	providers  map[string]bot.Provider // by the name that resources use; without github where nobody signs in there
+	roster     *roster                 // of GitHub's teams; nil without GitHub
 	withheld   sync.Map                // what was said of resources that are not offered
 	reporter   *bot.Reporter           // has reports made; nil where nobody is asked for them
 	index      *index.Index            // the ledger's checkpoint, and what the dashboard reads
@@ -203,6 +204,12 @@ func (v *service) parseRules(data []byte, commit string) (*access.Rules, error) 
 		v.log.Warn("configuration", "commit", commit, "warning", w.String())
 	}
 	rules.Resources = v.offered(rules.Resources)
+	if len(rules.Discoveries) > 0 && v.roster == nil {
+		if _, said := v.withheld.LoadOrStore("discover", true); !said {
+			v.log.Warn("no teams are discovered: set GITHUB_TOKEN, or the variables of a GitHub App")
+		}
+		rules.Discoveries = nil
+	}
 	return rules, nil
 }
 
@@ -265,7 +272,7 @@ func (v *service) connect() error {
 				return v.bot.Reminded(ctx, delivery, id, r)
 			},
 		},
-		Propose: v.proposeReviewer,
+		Propose: v.proposeReviewer, Teams: v.teams(),
 		Members: func(ctx context.Context, g access.Group) ([]access.Person, error) { return v.bot.Members(ctx, g) },
 	})
 	if err != nil {
@@ -355,6 +362,9 @@ func (v *service) run(ctx context.Context) error {
 	defer v.unlock()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	if v.roster != nil {
+		go v.roster.follow(ctx, v.orgs) // it only reads, so that nothing waits for its end
+	}
 	done := make(chan error, 4)
 	go func() {
 		keepSaved(ctx, v.ledger, v.told, v.log)
