@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"container/heap"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"path"
@@ -194,39 +193,6 @@ func (r *Repo) walk(ctx context.Context, from []plumbing.Hash, visit func(*commi
 		queue = append(queue, c.parents...)
 	}
 	return nil
-}
-
-// Roots returns the ids of the commits without parents that are reachable
-// from any ref, in order. Two repositories that share one are copies of the
-// same project, whatever their addresses.
-func (r *Repo) Roots(ctx context.Context) ([]string, error) {
-	refs, err := r.allRefs()
-	if err != nil {
-		return nil, fmt.Errorf("find root commits: %w", err)
-	}
-	var from []plumbing.Hash
-	for _, id := range refs {
-		id, err := r.peel(id)
-		if errors.Is(err, ErrNotFound) {
-			continue // a tag of a file, say
-		}
-		if err != nil {
-			return nil, fmt.Errorf("find root commits: %w", err)
-		}
-		from = append(from, id)
-	}
-	var roots []string
-	err = r.walk(ctx, from, func(c *commit) bool {
-		if len(c.parents) == 0 {
-			roots = append(roots, c.id.String())
-		}
-		return true
-	})
-	if err != nil {
-		return nil, fmt.Errorf("find root commits: %w", err)
-	}
-	slices.Sort(roots)
-	return roots, nil
 }
 
 // FirstParents walks from a commit back along the first parents, newest first,
