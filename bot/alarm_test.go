@@ -53,6 +53,13 @@ func (d *desk) said() []string {
 	return slices.Clone(d.calls)
 }
 
+// raised counts the alerts that are open.
+func (d *desk) raised() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.open)
+}
+
 // TestAlarmGrowsAndResolves: the operators are woken for an end that fails, more
 // loudly the longer it does, and it is over when it is over.
 func TestAlarmGrowsAndResolves(t *testing.T) {
@@ -67,7 +74,7 @@ func TestAlarmGrowsAndResolves(t *testing.T) {
 		}
 		w.provider.Clear()
 		time.Sleep(10 * time.Minute)
-		if got := d.said(); len(d.open) != 0 || got[len(got)-1] != "resolve" {
+		if got := d.said(); d.raised() != 0 || got[len(got)-1] != "resolve" {
 			t.Errorf("after its end they heard %v", got)
 		}
 	})
@@ -87,8 +94,8 @@ func TestAlarmOutlivesTheBot(t *testing.T) {
 		d.down = true
 		d.mu.Unlock()
 		time.Sleep(10 * time.Minute)
-		if got := w.read(r.ID); got.Status != access.Expired || len(d.open) != 1 {
-			t.Fatalf("it is %s, and %d alerts are open", got.Status, len(d.open))
+		if got := w.read(r.ID); got.Status != access.Expired || d.raised() != 1 {
+			t.Fatalf("it is %s, and %d alerts are open", got.Status, d.raised())
 		}
 		w.kill()
 		d.mu.Lock()
@@ -96,7 +103,7 @@ func TestAlarmOutlivesTheBot(t *testing.T) {
 		d.mu.Unlock()
 		w.start()
 		time.Sleep(time.Minute)
-		if len(d.open) != 0 {
+		if d.raised() != 0 {
 			t.Error("the alert is still open")
 		}
 		calls := len(d.said())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"countersign/bot"
@@ -14,6 +15,7 @@ import (
 
 // branch is a config branch in memory: commits in order, the head among them.
 type branch struct {
+	mu      sync.Mutex        // a bot reads while a test pushes
 	commits []string          // oldest first
 	files   map[string]string // by commit; "bad" does not parse
 	head    string
@@ -22,6 +24,8 @@ type branch struct {
 }
 
 func (b *branch) push(commit, file string) *branch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.files == nil {
 		b.files = map[string]string{}
 	}
@@ -30,6 +34,8 @@ func (b *branch) push(commit, file string) *branch {
 }
 
 func (b *branch) Head(context.Context) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.down {
 		return "", errors.New("network down")
 	}
@@ -37,6 +43,8 @@ func (b *branch) Head(context.Context) (string, error) {
 }
 
 func (b *branch) Read(_ context.Context, commit string) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	f, ok := b.files[commit]
 	if !ok {
 		return nil, fmt.Errorf("no commit %s", commit)
@@ -45,6 +53,8 @@ func (b *branch) Read(_ context.Context, commit string) ([]byte, error) {
 }
 
 func (b *branch) Since(_ context.Context, after, to string) ([]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	i, j := slices.Index(b.commits, after), slices.Index(b.commits, to)
 	if after != "" && (i < 0 || i > j) {
 		return nil, bot.ErrNotDescendant

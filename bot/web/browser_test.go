@@ -303,7 +303,7 @@ func TestBrowserWithoutScript(t *testing.T) {
 	d.press(row(d.s["ended"].id) + " .c-why")
 	d.until("a row opens", "location.search === %s", "?open="+d.s["ended"].id+"&resource=payments-admins")
 	d.press(".drawer .close")
-	d.until("and closes", "location.search === '?resource=payments-admins'")
+	d.until("and closes", "location.search === '?resource=payments-admins' && document.querySelector('.foot')")
 	if text := eval[string](d, "document.querySelector('.foot').innerText"); !strings.Contains(text, "Times are in UTC.") || strings.Contains(text, "Keyboard") {
 		t.Errorf("the foot says %q", text)
 	}
