@@ -181,7 +181,7 @@ func TestWorkflows(t *testing.T) {
 			checked++
 		}
 	}
-	if checked < 10 {
+	if checked < 11 {
 		t.Errorf("only %d files were found", checked)
 	}
 }
