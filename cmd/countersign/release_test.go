@@ -79,8 +79,10 @@ func checkSBOM(t *testing.T, file, linked string) {
 	t.Helper()
 	var bill struct {
 		BOMFormat, SpecVersion string
-		Metadata               struct{ Component struct{ Name, Version string } }
-		Components             []struct{ Name, Version, PURL string }
+		Metadata               struct {
+			Component struct{ Name, Version string }
+		}
+		Components []struct{ Name, Version, PURL string }
 	}
 	if err := json.Unmarshal([]byte(read(file)), &bill); err != nil {
 		t.Fatal(err)
