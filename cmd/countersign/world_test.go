@@ -255,9 +255,15 @@ func (w *world) start(env []string, flags ...string) (err error) {
 	}
 	// Somebody enters the bot's address in the settings of the app.
 	at := "http://" + w.addr + "/slack/"
-	return w.sim.Deliver(context.Background(), slacksim.Endpoints{
+	to := slacksim.Endpoints{
 		Events: at + "events", Interactive: at + "interactive", Commands: at + "commands", Options: at + "options",
+	}
+	// Whoever enters the address while the bot still starts is told to try again.
+	eventually(50*time.Millisecond, func() bool {
+		err = w.sim.Deliver(context.Background(), to)
+		return err == nil
 	})
+	return err
 }
 
 // inHTTPMode reports whether a bot with this environment waits for Slack's requests.
