@@ -34,6 +34,14 @@ sbom() {
 		}'
 }
 
+# The binary of this machine prints what all archives have.
+go build -trimpath -o "$work/countersign" ./cmd/countersign
+"$work/countersign" man >"$work/countersign.1"
+mkdir "$work/completions"
+"$work/countersign" completion bash >"$work/completions/countersign.bash"
+"$work/countersign" completion zsh >"$work/completions/_countersign"
+"$work/countersign" completion fish >"$work/completions/countersign.fish"
+
 for target in "$@"; do
 	os=${target%/*} arch=${target#*/}
 	name=countersign_${version}_${os}_${arch}
@@ -42,7 +50,7 @@ for target in "$@"; do
 	[ "$os" != windows ] || binary+=.exe
 	mkdir "$dir"
 	GOOS=$os GOARCH=$arch go build -trimpath -ldflags "-s -w -X main.release=$version" -o "$binary" ./cmd/countersign
-	cp LICENSE README.md .github/CHANGELOG.md "$dir"
+	cp -r LICENSE README.md .github/CHANGELOG.md "$work/countersign.1" "$work/completions" "$dir"
 	sbom "$binary" >"$out/$name.cdx.json"
 	find "$dir" -exec touch -d "@$when" {} +
 	if [ "$os" = windows ]; then

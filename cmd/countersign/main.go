@@ -66,6 +66,8 @@ func commands() []command {
 		{"slack manifest", "[--http URL]", "print the manifest of the Slack app", slackManifest},
 		{"doctor", "--repo PATH", "check the real workspace, tokens and repositories", doctor},
 		{"version", "", "print the version", version},
+		{"completion", "bash|zsh|fish", "print what the shell reads to complete command lines", completion},
+		{"man", "", "print the manual page", man},
 	}
 }
 

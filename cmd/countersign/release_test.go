@@ -57,9 +57,9 @@ func TestRelease(t *testing.T) {
 	if said := output(t, dist, binary, "version"); !strings.HasPrefix(said, "countersign "+version+" ") || strings.TrimSpace(said) != strings.Join(strings.Fields(said), " ") {
 		t.Errorf("it says %q", said)
 	}
-	for _, file := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
-		if _, err := os.Stat(filepath.Join(dist, name, file)); err != nil {
-			t.Error(err)
+	for _, file := range []string{"LICENSE", "README.md", "CHANGELOG.md", "countersign.1", "completions/countersign.bash", "completions/_countersign", "completions/countersign.fish"} {
+		if info, err := os.Stat(filepath.Join(dist, name, file)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 	checkSBOM(t, filepath.Join(dist, name+".cdx.json"), output(t, dist, "go", "version", "-m", binary))
