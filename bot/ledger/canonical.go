@@ -12,7 +12,7 @@ import (
 
 // A million events are decoded when a log is read for the first time, and the
 // YAML library takes a tenth of a millisecond for each. What Encode writes is a
-// small part of YAML, which is read here twenty times as fast. Everything else is
+// small part of YAML, which is read here about five times as fast. Everything else is
 // left to the library, so that this reader never has to decide what is wrong:
 // FuzzCanonical holds that whatever it takes means the same to both.
 
