@@ -118,11 +118,12 @@ func eval[T any](d *desk, expression string, args ...any) T {
 	return got
 }
 
-// until waits for an expression to become true.
+// until waits for an expression to become true, of a page that is whole: its address
+// changes before the rest of it has come.
 func (d *desk) until(what, expression string, args ...any) {
 	d.t.Helper()
 	deadline := time.Now().Add(patience)
-	for !eval[bool](d, "!!("+expression+")", args...) {
+	for !eval[bool](d, "document.readyState !== 'loading' && !!("+expression+")", args...) {
 		if time.Now().After(deadline) {
 			d.t.Fatalf("not in time: %s; the page is at %s:\n%s", what, eval[string](d, "location.href"), eval[string](d, "document.body.innerText"))
 		}
@@ -303,7 +304,7 @@ func TestBrowserWithoutScript(t *testing.T) {
 	d.press(row(d.s["ended"].id) + " .c-why")
 	d.until("a row opens", "location.search === %s", "?open="+d.s["ended"].id+"&resource=payments-admins")
 	d.press(".drawer .close")
-	d.until("and closes", "location.search === '?resource=payments-admins' && document.querySelector('.foot')")
+	d.until("and closes", "location.search === '?resource=payments-admins'")
 	if text := eval[string](d, "document.querySelector('.foot').innerText"); !strings.Contains(text, "Times are in UTC.") || strings.Contains(text, "Keyboard") {
 		t.Errorf("the foot says %q", text)
 	}

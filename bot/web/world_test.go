@@ -41,7 +41,7 @@ type memory struct {
 	entries map[string][]web.Entry
 	rules   *access.Rules
 	broken  error // what every question is answered with
-	asked   int   // how many requests were handed out
+	asked   int   // guarded by mu: how many requests were handed out
 }
 
 func (m *memory) matching(f access.Filter) []access.Request {
@@ -65,6 +65,8 @@ func (m *memory) Find(_ context.Context, f access.Filter, after string, limit in
 		all = all[i+1:]
 	}
 	all = all[:min(limit, len(all))]
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.asked += len(all)
 	return all, total, m.broken
 }
