@@ -345,7 +345,7 @@ func TestKeepSavedDamaged(t *testing.T) {
 // alter changes the file behind the read model's back.
 func (d *desk) alter(statement string) {
 	d.Helper()
-	db, err := sql.Open("sqlite", d.file)
+	db, err := sql.Open("sqlite", "file:"+d.file+"?_pragma=busy_timeout(20000)") // the bot may be writing
 	if err != nil {
 		d.Fatal(err)
 	}

@@ -20,4 +20,4 @@ func free(string) (uint64, error) { return 0, errors.ErrUnsupported }
 
 func locked(string) bool { return false }
 
-func lockWhole(*os.File) error { return errors.ErrUnsupported }
+func lockWhole(*os.File) (unlock func(), err error) { return nil, errors.ErrUnsupported }

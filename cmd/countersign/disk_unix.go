@@ -32,9 +32,13 @@ func locked(file string) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == syscall.EWOULDBLOCK
 }
 
-// lockWhole keeps other processes out for as long as the file is open.
-func lockWhole(f *os.File) error {
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+// lockWhole keeps other processes out until unlock. Closing the file would not do: a
+// child that was just forked has it open until it begins its own program.
+func lockWhole(f *os.File) (unlock func(), err error) {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, err
+	}
+	return func() { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }, nil
 }
 
 // canServe says why the bot cannot run on this system, if it cannot.

@@ -428,9 +428,10 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
-	if err := lockWhole(f); err != nil {
+	release, err := lockWhole(f)
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("data dir %s is in use by another countersign", dir)
 	}
-	return func() { f.Close() }, nil
+	return func() { release(); f.Close() }, nil
 }
