@@ -113,31 +113,38 @@ func TestObservingNeverAnswered(t *testing.T) {
 }
 
 // TestObservingOverlap: what the first of two grants learns counts for both,
-// also where it is learned after the second took it over.
+// also where it is learned after the second took it over, and whichever of them
+// ends first.
 func TestObservingOverlap(t *testing.T) {
-	for _, before := range []bool{false, true} {
-		observer := bottest.NewObserver(t)
-		run(t, func(w *world) {
-			w.provider, w.broken = observer.Provider, observer
-			if before {
-				w.provider.Give(target, alice.Email)
-			}
-			w.provider.Inject("Grant", bottest.FailsAfter)
-		}, func(w *world) {
-			w.file(1, "admins", time.Hour)
-			second := w.file(2, "admins", 2*time.Hour)
-			time.Sleep(90 * time.Minute)
-			if got := w.provider.Holders(target); len(got) != 1 {
-				t.Error("the second grant ended with the first")
-			}
-			time.Sleep(time.Hour)
-			if got := w.provider.Holders(target); (len(got) == 1) != before {
-				t.Errorf("before=%t: after both the provider has %v", before, got)
-			}
-			if r := w.read(second.ID); r.Status != access.Expired {
-				t.Errorf("the second is %s", r.Status)
-			}
-		})
+	lengths := []time.Duration{time.Hour, 2 * time.Hour}
+	for _, first := range []int{0, 1} {
+		for _, before := range []bool{false, true} {
+			observer := bottest.NewObserver(t)
+			run(t, func(w *world) {
+				w.provider, w.broken = observer.Provider, observer
+				if before {
+					w.provider.Give(target, alice.Email)
+				}
+				w.provider.Inject("Grant", bottest.FailsAfter)
+			}, func(w *world) {
+				one := w.file(1, "admins", lengths[first])
+				synctest.Wait() // it observed, in the second in which the other takes that over
+				two := w.file(2, "admins", lengths[1-first])
+				time.Sleep(90 * time.Minute)
+				if got := w.provider.Holders(target); len(got) != 1 {
+					t.Error("the longer grant ended with the shorter")
+				}
+				time.Sleep(time.Hour)
+				if got := w.provider.Holders(target); (len(got) == 1) != before {
+					t.Errorf("the first lasts %s, before=%t: after both the provider has %v", lengths[first], before, got)
+				}
+				for _, r := range []access.Request{one, two} {
+					if got := w.read(r.ID).Status; got != access.Expired {
+						t.Errorf("%s is %s", r.ID, got)
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -357,10 +357,11 @@ func before(r access.Request, granted []access.Request) access.Presence {
 
 // ours reports whether what was observed before a grant was another grant of
 // ours, which the bot that looked could not know of yet: of two bots on one log
-// each has read only what the other had written when it last looked.
+// each has read only what the other had written when it last looked. One that
+// took over what this grant observed was not there before it.
 func ours(r access.Request, subject string, granted []access.Request) bool {
 	return slices.ContainsFunc(granted, func(o access.Request) bool {
-		return o.ID != r.ID && sameAccess(o, r.Target, subject) && o.Grant.Before != access.Present && !o.Grant.IntentAt.After(r.Grant.IntentAt) &&
+		return o.ID != r.ID && sameAccess(o, r.Target, subject) && before(o, granted) != access.Present && !o.Grant.IntentAt.After(r.Grant.IntentAt) &&
 			(o.End == nil || !o.End.At.Before(r.Grant.IntentAt))
 	})
 }

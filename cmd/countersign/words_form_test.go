@@ -111,7 +111,21 @@ func shortcut(s *story, args []string) error {
 	if len(args) != 1 {
 		return errUsage
 	}
-	return s.sim.As(args[0]).Shortcut("request_access")
+	a := s.sim.As(args[0])
+	before := map[string]bool{}
+	for _, v := range a.Modals() {
+		before[v.ID()] = true
+	}
+	if err := a.Shortcut("request_access"); err != nil {
+		return err
+	}
+	// What is done next is done in the new form, not in one that stood open.
+	if !wait(func() bool {
+		return slices.ContainsFunc(a.Modals(), func(v slacksim.View) bool { return !before[v.ID()] })
+	}) {
+		return errors.New("no form was opened")
+	}
+	return nil
 }
 
 func home(s *story, args []string) error {
