@@ -20,6 +20,7 @@ type scene struct {
 	may       []string        // addresses of those who may approve
 	asked     []access.Person // those of them whose approval is not given yet
 	need      int             // how many approvals it takes; 0: that depends on whose
+	lapsed    []access.Person // those of the approvers whose approval counts no more
 	vendors   string          // of people on call whose word it was, or who were paged
 	dashboard string
 	glass     offer           // whether the requestor may take it without approval
@@ -50,11 +51,15 @@ func (a *App) scene(ctx context.Context, r access.Request) scene {
 	}
 	s.glass = a.glass(rules, filed, r)
 	today := a.explain(rules, r)
-	s.takes, s.need = today.Takes, needed(rules, today, len(votes))
-	s.may = a.approvers(ctx, rules, r)
+	s.takes, s.may = today.Takes, a.approvers(ctx, rules, r)
+	if !asksElsewhere(r, rules, filed) {
+		s.lapsed = unqualified(rules, votes, s.may)
+	}
+	given := len(votes) - len(s.lapsed)
+	s.need = needed(rules, today, given)
 	if filed != nil && filed.Commit != rules.Commit {
 		then := a.explain(filed, r)
-		s.need = max(s.need, needed(filed, then, len(votes)))
+		s.need = max(s.need, needed(filed, then, given))
 		if then.Takes != today.Takes {
 			s.takes += " (and by the rules of its filing: " + then.Takes + ")"
 		}
@@ -156,20 +161,42 @@ func (s scene) reviewPlea(most int, how string) string {
 	return who + ": please look at what was done and " + how
 }
 
-// ballots tells the approvals given so far: "1 of 2: Bob ✓"; empty if there are none.
+// ballots tells the approvals given so far: "1 of 2: Bob ✓"; empty if there are
+// none. One that counts no more, since the rules have changed, is named as such.
 func (s scene) ballots(votes []access.Ballot) string {
 	if len(votes) == 0 {
 		return ""
 	}
-	names := make([]string, 0, len(votes))
+	var names, lapsed []string
 	for _, b := range votes {
+		if slices.Contains(s.lapsed, b.By) {
+			lapsed = append(lapsed, mention(b.By))
+			continue
+		}
 		names = append(names, mention(b.By)+" ✓ "+date(b.At))
 	}
-	so := "*" + count(len(votes), "approval") + " so far*: "
-	if s.need > len(votes) {
-		so = fmt.Sprintf("*%d of %d*: ", len(votes), s.need)
+	so := "*" + count(len(names), "approval") + " so far*"
+	if s.need > len(names) {
+		so = fmt.Sprintf("*%d of %d*", len(names), s.need)
 	}
-	return so + strings.Join(names, ", ")
+	if len(names) > 0 {
+		so += ": " + strings.Join(names, ", ")
+	}
+	if len(lapsed) > 0 {
+		so += ". By " + strings.Join(lapsed, ", ") + ", who may not approve it any more: does not count"
+	}
+	return so
+}
+
+// unqualified are those who have voted and are not among who may.
+func unqualified(rules *access.Rules, votes []access.Ballot, may []string) []access.Person {
+	var out []access.Person
+	for _, b := range votes {
+		if !slices.Contains(may, rules.Who(b.By)) {
+			out = append(out, b.By)
+		}
+	}
+	return out
 }
 
 // needed is how many approvals it takes in all, more than there are already; 0

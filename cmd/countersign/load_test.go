@@ -10,11 +10,14 @@ import (
 	"time"
 
 	"countersign/bot/slacksim"
+	"countersign/gitstore/gitstoretest"
 )
 
 var load = flag.Duration("load", 0, "how long TestLoad lets people ask; 30s says something")
 
 var rate = flag.Float64("rate", 5, "how many requests a second TestLoad asks")
+
+var farAway = flag.Duration("load-remote", 0, "TestLoad's log is served over http, and each request to it takes so long, such as 100ms")
 
 // A measure is how long things took.
 type measure []time.Duration
@@ -25,7 +28,7 @@ func (m measure) String() string {
 	}
 	s := slices.Sorted(slices.Values(m))
 	at := func(p int) time.Duration { return s[min(len(s)-1, len(s)*p/100)].Round(100 * time.Microsecond) }
-	return fmt.Sprintf("%4d, p50 %v, p90 %v, p99 %v, longest %v", len(s), at(50), at(90), at(99), s[len(s)-1].Round(100*time.Microsecond))
+	return fmt.Sprintf("%4d, p50 %v, p90 %v, p95 %v, p99 %v, longest %v", len(s), at(50), at(90), at(95), at(99), s[len(s)-1].Round(100*time.Microsecond))
 }
 
 // TestLoad prints how the program does while -rate requests a second are asked, each
@@ -42,6 +45,14 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.close()
+	if *farAway > 0 {
+		web, stop, err := gitstoretest.StartHTTP(w.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		web.Delay, w.away = *farAway, upstream{base: web.URL, web: web}
+	}
 	if err := w.ready(); err != nil {
 		t.Fatal(err)
 	}

@@ -114,8 +114,8 @@ export class Trace {
 
   drawToggle() {
     const count = this.findings;
-    fill(this.toggle, icon('pulse'), h('span', { class: 'toggle-text' }, 'What happens'), count > 0 && h('span', { class: 'badge hot', testid: 'finding-count' }, String(count)));
-    this.toggle.setAttribute('aria-label', count ? `What happens, ${count} findings` : 'What happens');
+    fill(this.toggle, icon('pulse'), h('span', { class: 'toggle-text' }, 'What happens'), ' ', count > 0 && h('span', { class: 'badge hot', testid: 'finding-count' }, String(count)));
+    this.toggle.setAttribute('aria-label', count ? `What happens ${count} findings` : 'What happens');
   }
 }
 
