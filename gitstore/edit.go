@@ -26,6 +26,10 @@ type Edit struct {
 	// Create makes the branch, with this file alone, if it does not exist.
 	// Otherwise that is ErrNotFound.
 	Create bool
+	// From makes the branch anew: one commit on the head of this other branch, in
+	// the place of whatever the branch held. Change gets the file as it is there.
+	// It is for branches that nobody else writes to.
+	From string
 }
 
 // by returns who commits, and when.
@@ -41,7 +45,8 @@ func (e Edit) by() stamp {
 // calls it again whenever somebody else moved the branch meanwhile: change
 // decides each time on what it is given and has no other effect. Where change
 // returns the bytes unchanged, or nil for a file that does not exist, nothing
-// is committed, and the current head is returned. A file keeps its mode; a directory, link or submodule in its place
+// is committed, and the current head is returned, with From that of the other
+// branch. A file keeps its mode; a directory, link or submodule in its place
 // is ErrInvalid. An error of change ends the edit and is returned as it is.
 //
 // After nil the commit survives a power cut. After ErrUncertain it may exist.
@@ -87,17 +92,20 @@ func (r *Repo) checkEdit(e *Edit) (ref string, err error) {
 	if ref, err = branchRef(e.Branch); err != nil {
 		return "", err
 	}
+	if e.From == e.Branch || e.From != "" && e.Create {
+		return "", fmt.Errorf("%w: a branch is made from another one that exists", ErrInvalid)
+	}
 	return ref, r.checkNotCheckedOut(ref)
 }
 
 // tryEdit is one attempt on the branch as it is now.
 func (r *Repo) tryEdit(ctx context.Context, ref string, e Edit, change func([]byte) ([]byte, error)) (plumbing.Hash, error) {
-	on, err := r.editBase(ctx, ref, e.Create)
+	on, err := r.editBaseFrom(ctx, ref, e)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
 	defer on.close()
-	head := on.head
+	head := on.parent
 	file, old, err := r.editFile(on.root, e.Path)
 	if err != nil {
 		return head, err
@@ -139,7 +147,8 @@ func unchanged(head plumbing.Hash) error {
 
 // base is what a commit on a branch builds on.
 type base struct {
-	head    plumbing.Hash // zero for a branch that does not exist
+	head    plumbing.Hash // of the branch; zero for one that does not exist
+	parent  plumbing.Hash // of the commit; the head, unless the branch is made anew
 	root    *tree
 	session *remote.Push // with the remote that has it there; nil where there is none
 }
@@ -150,6 +159,47 @@ func (b base) close() {
 	}
 }
 
+// editBaseFrom returns the base on a branch, or on the one that it is made from.
+func (r *Repo) editBaseFrom(ctx context.Context, ref string, e Edit) (base, error) {
+	if e.From == "" {
+		return r.editBase(ctx, ref, e.Create)
+	}
+	from, err := branchRef(e.From)
+	if err != nil {
+		return base{}, err
+	}
+	session, head, err := r.beginPush(ctx, ref)
+	if err != nil {
+		return base{}, err
+	}
+	b := base{head: head, session: session}
+	if b.parent, err = r.headOf(ctx, from, session); err == nil {
+		b.root, err = r.baseTree(from, b.parent, false)
+	}
+	if err != nil {
+		b.close()
+		return base{}, err
+	}
+	return b, nil
+}
+
+// headOf is the head of another branch than the one that a session is for; zero
+// where there is no such branch.
+func (r *Repo) headOf(ctx context.Context, ref string, s *remote.Push) (plumbing.Hash, error) {
+	if s == nil {
+		id, err := r.readRef(ref)
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+		}
+		return id, err
+	}
+	id := plumbing.NewHash(s.Refs[ref])
+	if id.IsZero() {
+		return id, nil
+	}
+	return id, r.bringOne(ctx, id)
+}
+
 // editBase returns the base on a branch; an empty one for a branch that does
 // not exist and may be created.
 func (r *Repo) editBase(ctx context.Context, ref string, create bool) (base, error) {
@@ -157,7 +207,7 @@ func (r *Repo) editBase(ctx context.Context, ref string, create bool) (base, err
 	if err != nil {
 		return base{}, err
 	}
-	b := base{head: head, session: session}
+	b := base{head: head, parent: head, session: session}
 	if b.root, err = r.baseTree(ref, head, create); err != nil {
 		b.close()
 		return base{}, err

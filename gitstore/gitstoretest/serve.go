@@ -42,8 +42,9 @@ type Web struct {
 	// Delay is how long each request takes at least.
 	Delay time.Duration
 
-	mu   sync.Mutex
-	seen []string
+	backend http.Handler
+	mu      sync.Mutex
+	seen    []string
 }
 
 // ServeHTTP serves the repositories below dir on loopback until the test ends.
@@ -59,21 +60,28 @@ func ServeHTTP(t testing.TB, dir string) *Web {
 
 // StartHTTP is ServeHTTP until stop is called.
 func StartHTTP(dir string) (w *Web, stop func(), err error) {
-	exec, err := TryGit(".", "--exec-path")
-	if err != nil {
+	if w, err = NewWeb(dir); err != nil {
 		return nil, nil, err
 	}
-	backend := &cgi.Handler{
-		Path: filepath.Join(exec, "git-http-backend"), Root: "/",
-		Env: []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=bot", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1"},
-	}
-	w = &Web{}
-	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) { w.serve(backend, rw, req) }))
+	srv := httptest.NewServer(w)
 	w.URL = srv.URL
 	return w, func() { srv.CloseClientConnections(); srv.Close() }, nil
 }
 
-func (w *Web) serve(backend http.Handler, rw http.ResponseWriter, req *http.Request) {
+// NewWeb is a handler that serves the repositories below dir.
+func NewWeb(dir string) (*Web, error) {
+	exec, err := TryGit(".", "--exec-path")
+	if err != nil {
+		return nil, err
+	}
+	return &Web{backend: &cgi.Handler{
+		Path: filepath.Join(exec, "git-http-backend"), Root: "/",
+		Env: []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=bot", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1"},
+	}}, nil
+}
+
+// ServeHTTP implements [http.Handler].
+func (w *Web) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	service, act := filepath.Base(req.URL.Path), req.Method == http.MethodPost
 	if !act {
 		service = req.URL.Query().Get("service")
@@ -93,14 +101,14 @@ func (w *Web) serve(backend http.Handler, rw http.ResponseWriter, req *http.Requ
 	switch fault {
 	case Fine:
 		time.Sleep(w.Delay)
-		backend.ServeHTTP(rw, req)
+		w.backend.ServeHTTP(rw, req)
 	case Fails:
 		http.Error(rw, "out of order", http.StatusServiceUnavailable)
 	case Hangs:
 		_, _ = io.Copy(io.Discard, req.Body) // only then is it noticed that the caller is gone
 		<-req.Context().Done()
 	default:
-		backend.ServeHTTP(httptest.NewRecorder(), req)
+		w.backend.ServeHTTP(httptest.NewRecorder(), req)
 		if fault == HangsApplied {
 			<-req.Context().Done()
 		}

@@ -41,6 +41,19 @@ func Host(s string) string {
 	return a.host
 }
 
+// Hostname returns the host, without a port, of an address of any kind; empty for
+// a path, and for what is no address.
+func Hostname(s string) string {
+	if !IsURL(s) {
+		return ""
+	}
+	a, err := parseAddress(s)
+	if err != nil || a.scheme == "file" {
+		return ""
+	}
+	return strings.ToLower(a.hostname())
+}
+
 // address is a parsed one.
 type address struct {
 	scheme string // https, http, ssh, file

@@ -50,6 +50,17 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+func TestHostname(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://Git.Example:8443/a/b": "git.example", "http://127.0.0.1:80/a": "127.0.0.1", "ssh://git@git.example:22/a": "git.example", "git@git.example:a/b": "git.example",
+		"https://git.example@evil.example/a": "evil.example", "file:///srv/a": "", "/srv/a": "", "http://git.example/a": "", "": "",
+	} {
+		if got := remote.Hostname(address); got != want {
+			t.Errorf("%s is at %q, want %q", address, got, want)
+		}
+	}
+}
+
 func TestIsURL(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("there:is", nil, 0o600); err != nil {
