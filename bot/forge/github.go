@@ -1,7 +1,8 @@
 // Package forge asks GitHub what the configuration needs to know of it: which
 // pull request brought a commit, who proposed, approved and merged it, and who
-// is in a team. It opens pull requests, and tells in a comment or a status what
-// was found about one; it never writes to a branch that people own.
+// is in a team. It opens and closes pull requests of the bot's own, and tells in a
+// comment or a status what was found about one; it never writes to a branch that
+// people own.
 package forge
 
 import (
@@ -13,6 +14,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-github/v62/github"
@@ -24,6 +26,7 @@ type GitHub struct {
 	client      *github.Client
 	owner, name string
 	patience    time.Duration
+	listed      listings
 }
 
 // Config says which repository, and how to reach it.
@@ -52,12 +55,12 @@ var ErrNotFound = errors.New("not found on GitHub")
 // ErrForbidden says that this token may not do that.
 var ErrForbidden = errors.New("forbidden to this token")
 
-var remote = regexp.MustCompile(`^(?:https://(?:[^@/]+@)?|ssh://(?:[^@/]+@)?|[^@/]+@)([^/:]+)(?::\d+)?[:/]([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(?:\.git)?/?$`)
+var remote = regexp.MustCompile(`^(?:https?://(?:[^@/]+@)?|ssh://(?:[^@/]+@)?|[^@/]+@)([^/:]+)(?::\d+)?[:/]([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(?:\.git)?/?$`)
 
 // NewGitHub returns the repository. It makes no call.
 func NewGitHub(c Config) (*GitHub, error) {
 	m := remote.FindStringSubmatch(c.Remote)
-	if m == nil || c.APIURL == "" && m[1] != "github.com" {
+	if m == nil || c.APIURL == "" && m[1] != "github.com" || strings.HasPrefix(c.Remote, "http:") && !loopback(m[1]) {
 		return nil, fmt.Errorf("%s: %w", c.Remote, ErrElsewhere)
 	}
 	client, err := newClient(c)
@@ -76,6 +79,7 @@ func newClient(c Config) (*github.Client, error) {
 		c.Client = &http.Client{Timeout: 20 * time.Second}
 	}
 	client := github.NewClient(c.Client)
+	client.UserAgent = "countersign"
 	if c.Token != "" {
 		client = client.WithAuthToken(c.Token)
 	}

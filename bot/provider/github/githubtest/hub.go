@@ -68,6 +68,8 @@ type Repo struct {
 	Direct  map[int64]string // names of roles, such as write
 	Through map[int64]string // likewise, by teams or the organization
 	Invites []Invite
+	Dir     string  // of the files, a bare repository; "" where there are none
+	Pulls   []*Pull // by number
 }
 
 // An Invite is an invitation to a repository.
@@ -199,6 +201,8 @@ func (h *Hub) check(r *http.Request, path string) {
 		if r.URL.Query().Get("affiliation") != "direct" {
 			h.report("%s: not of direct collaborators only: %s", path, r.URL.RawQuery)
 		}
+	case strings.HasSuffix(path, "/pulls"):
+		allowed = []string{"state", "head", "base", "sort", "direction", "per_page"}
 	case strings.HasSuffix(path, "/invitations"), strings.HasSuffix(path, "/teams"), strings.HasSuffix(path, "/members"), path == "/installation/repositories":
 		allowed = []string{"per_page", "page"}
 	}
@@ -224,7 +228,7 @@ func (h *Hub) serve(r *http.Request, body []byte, path string) Reply {
 		}
 		return a
 	}
-	if r.Method != http.MethodPut && len(body) > 0 {
+	if (r.Method == http.MethodGet || r.Method == http.MethodDelete) && len(body) > 0 {
 		h.report("%s %s has a Body: %s", r.Method, path, body)
 	}
 	p := strings.Split(strings.Trim(path, "/"), "/")

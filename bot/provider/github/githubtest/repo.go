@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // RoleOf and permissionOf are the two words that GitHub has for one thing.
@@ -26,6 +27,10 @@ func (h *Hub) repo(r *http.Request, body []byte, name string, rest []string) Rep
 		return NotFound()
 	}
 	switch {
+	case rest[0] == "pulls":
+		return h.pulls(r, body, name, at, rest)
+	case r.Method == "DELETE" && len(rest) > 3 && rest[0] == "git" && rest[1] == "refs" && rest[2] == "heads":
+		return h.dropRef(at, strings.Join(rest[3:], "/"))
 	case r.Method == "GET" && len(rest) == 1 && rest[0] == "collaborators":
 		return h.page(r, h.collaborators(at))
 	case r.Method == "GET" && len(rest) == 1 && rest[0] == "invitations":
