@@ -205,6 +205,8 @@ func TestWith(t *testing.T) {
 			map[string]any{"repo": "/srv/my repo.git", "branch": "release/1", "file": "d/t.yaml", "key": "a", "value": "github"}},
 		{`provider: gitops, with: {repo: "git@git.example:a/b.git", file: t.yaml, key: a, value: email}`,
 			map[string]any{"repo": "git@git.example:a/b.git", "branch": "main", "file": "t.yaml", "key": "a", "value": "email"}},
+		{`provider: gitops, with: {repo: "git@git.example:a/b.git", file: t.yaml, key: a, value: email, via: pull_request}`,
+			map[string]any{"repo": "git@git.example:a/b.git", "branch": "main", "file": "t.yaml", "key": "a", "value": "email", "via": "pull_request"}},
 		{`provider: github, with: {org: acme, team: a}`, map[string]any{"org": "acme", "team": "a", "role": "member"}},
 		{`provider: github, with: {org: acme, team: a, role: maintainer}`, map[string]any{"org": "acme", "team": "a", "role": "maintainer"}},
 		{`provider: github, with: {repo: acme/x.y, permission: push}`, map[string]any{"repo": "acme/x.y", "permission": "push"}},

@@ -241,7 +241,13 @@ func errorTable() []errorCase {
 		with("gitops, with: {repo: a, file: b, key: c, value: mail}",
 			`c.yaml:4:69: resources[0].with.value: "mail" is not known; did you mean email?`),
 		with("gitops, with: {repo: a, file: b, key: c, value: email, path: x}",
-			`c.yaml:4:76: resources[0].with: there is no key "path" here; use repo, branch, file, key, value`),
+			`c.yaml:4:76: resources[0].with: there is no key "path" here; use repo, branch, file, key, value, via`),
+		with("gitops, with: {repo: 'git@github.com:acme/a', file: b, key: c, value: email, via: pr}",
+			`c.yaml:4:103: resources[0].with.via: "pr" is not known; use pull_request`),
+		with("gitops, with: {repo: /srv/git/a.git, file: b, key: c, value: email, via: pull_request}",
+			`c.yaml:4:42: resources[0].with.repo: "/srv/git/a.git" is not allowed here; a pull request needs the repository's address on GitHub, such as https://github.com/acme/state`),
+		with("gitops, with: {repo: 'https://github.com/acme/x/state', file: b, key: c, value: email, via: pull_request}",
+			`c.yaml:4:42: resources[0].with.repo: "https://github.com/acme/x/state" is not allowed here; a pull request needs the repository's address on GitHub, such as https://github.com/acme/state`),
 		with(`gitops, with: {repo: "https://u:p@git.example/a", file: ../b, branch: "a..b", key: a..b, value: email}`,
 			"c.yaml:4:42: resources[0].with.repo: \"https://u:[redacted URL credentials]@git.example/a\" is not allowed here; write the repository's URL or path\n"+
 				"c.yaml:4:77: resources[0].with.file: \"../b\" is not allowed here; write the path of a YAML file in the repository, such as access/teams.yaml\n"+

@@ -105,9 +105,14 @@ func (o object) target() access.Target {
 }
 
 func (o object) gitops() map[string]any {
-	o = o.object("repo", "branch", "file", "key", "value")
+	o = o.object("repo", "branch", "file", "key", "value", "via")
 	m := map[string]any{"branch": "main"}
-	o.put(m, "repo", "write the repository's URL or path", gitRepo)
+	hint, fits := "write the repository's URL or path", gitRepo
+	if _, ok := o.fields["via"]; ok {
+		m["via"] = o.choice("via", "", "pull_request")
+		hint, fits = "a pull request needs the repository's address on GitHub, such as https://github.com/acme/state", forgeRepo
+	}
+	o.put(m, "repo", hint, fits)
 	if _, ok := o.fields["branch"]; ok {
 		o.put(m, "branch", "write the branch's name, such as main", gitBranch)
 	}

@@ -102,6 +102,18 @@ func gitRepo(s string) bool {
 	return false
 }
 
+// forgeRepo reports whether an address can be that of owner/name on a forge.
+func forgeRepo(s string) bool {
+	path := ""
+	if u, err := url.Parse(s); err == nil && u.Host != "" {
+		path = strings.TrimPrefix(u.Path, "/")
+	} else if host, rest, ok := strings.Cut(s, ":"); ok && !strings.Contains(host, "/") {
+		path = rest // user@host:owner/name
+	}
+	owner, name, ok := strings.Cut(strings.TrimSuffix(path, "/"), "/")
+	return gitRepo(s) && ok && owner != "" && name != "" && !strings.Contains(name, "/")
+}
+
 // gitBranch reports whether git takes the name for a branch.
 func gitBranch(s string) bool {
 	if strings.HasPrefix(s, "-") || strings.HasPrefix(s, "refs/") || s == "HEAD" || s == "@" || len(s) > 200 {

@@ -9,6 +9,7 @@ import (
 
 	"countersign/bot"
 	"countersign/bot/access"
+	"countersign/bot/forge"
 	"countersign/bot/provider/exec"
 	"countersign/bot/provider/github"
 	"countersign/bot/provider/gitops"
@@ -66,7 +67,8 @@ func (v *service) openGitops(ctx context.Context, own []*gitstore.Repo) (bot.Pro
 		}
 		e.own = append(e.own, roots...)
 	}
-	return gitops.New(gitops.Config{Editor: e})
+	pulls := &pullRequests{editor: e, setup: v.setup, known: map[string]*forge.GitHub{}}
+	return gitops.New(gitops.Config{Editor: e, Drafts: pulls, Forge: pulls.of})
 }
 
 // secretNamed reads what the operator set for a resource, each time that it is

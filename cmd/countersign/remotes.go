@@ -54,7 +54,7 @@ func (a *gitAccess) tokenFor(ctx context.Context, host string) (string, error) {
 	switch {
 	case a.token != "" && host == a.tokenHost:
 		return a.token, nil
-	case host != a.githubHost():
+	case host != githubHost(a.githubAPI):
 		return "", nil
 	case a.github != "":
 		return a.github, nil
@@ -72,14 +72,18 @@ func (a *gitAccess) tokenFor(ctx context.Context, host string) (string, error) {
 	return a.asApp.Token(ctx)
 }
 
-// githubHost is where the credentials for GitHub are at home.
-func (a *gitAccess) githubHost() string {
-	u, err := url.Parse(a.githubAPI)
-	if a.githubAPI == "" || err != nil || u.Host == "api.github.com" {
+// githubHost is where the credentials for the GitHub of an API are at home, with the
+// port if it has one.
+func githubHost(api string) string {
+	u, err := url.Parse(api)
+	if api == "" || err != nil || u.Host == "api.github.com" {
 		return "github.com"
 	}
 	return u.Host
 }
+
+// hostname is a host without its port.
+func hostname(host string) string { return (&url.URL{Host: host}).Hostname() }
 
 func (a *gitAccess) remote(at string) (*gitremote.Remote, error) {
 	return gitremote.New(gitremote.Config{

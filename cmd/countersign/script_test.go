@@ -71,6 +71,9 @@ func (s suite) Run() int {
 //	receiver up|down                 the example receiver of webhooks, at SERVED/hook; it keeps what it noted
 //	[!] githubhas PLACE "LOGIN ROLE" in a team (org/slug) or repository, now
 //	github join|leave|accept|token TEAM LOGIN    what people do at GitHub; token: it is theirs that the bot has
+//	protect                          nobody pushes to main of the desired state, at SERVED/acme/desired.git
+//	pull merge|close|reopen N        what people do to its pull requests
+//	[!] pull open|stuck|merged|closed N [PATTERN]    what there is of them, and says that; stuck: it conflicts
 //	postgres up|down                 a server with the roles bot, alice and readers; sets $PG_DSN
 //	[!] member ROLE GIVEN            at that server, now
 //	[!] pages [-count=N] PATTERN     to people on call, at both; ! pages: not now
@@ -168,11 +171,11 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "loses": loses, "holds": holds, "log": logged, "catch": catch, "record": record, "status": status, "botlog": botlog,
 		"oncall": oncall, "shift": shift, "vendors": vendors, "pages": pages, "alerts": alerts,
-		"receiver": receiver, "githubhas": githubHas, "github": githubAct, "postgres": postgresServer, "member": isMember,
+		"receiver": receiver, "githubhas": githubHas, "github": githubAct, "protect": protectDesired, "pull": pull, "postgres": postgresServer, "member": isMember,
 		"startdemo": startdemo, "deed": deed, "finds": finds,
 		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judging,
 	}
-	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds", "pages", "alerts", "githubhas", "member"}
+	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds", "pages", "alerts", "githubhas", "member", "pull"}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range all {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {

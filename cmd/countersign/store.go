@@ -269,7 +269,11 @@ func (e editor) Edit(ctx context.Context, path, branch, file, message string, ch
 	if err != nil {
 		return "", err
 	}
-	return repo.Edit(ctx, gitstore.Edit{Branch: branch, Path: file, Message: message, Author: e.identity, Signer: e.signer}, change)
+	commit, err := repo.Edit(ctx, gitstore.Edit{Branch: branch, Path: file, Message: message, Author: e.identity, Signer: e.signer}, change)
+	if errors.Is(err, gitstore.ErrRefused) {
+		err = fmt.Errorf("%w: where the branch is protected, add via: pull_request", err)
+	}
+	return commit, err
 }
 
 func (e editor) Read(ctx context.Context, path, branch, file string) ([]byte, error) {
@@ -277,11 +281,16 @@ func (e editor) Read(ctx context.Context, path, branch, file string) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	head, err := repo.Resolve(ctx, branch)
+	return e.file(ctx, repo, branch, file)
+}
+
+// file is a file of a branch or commit; nil where there is none.
+func (e editor) file(ctx context.Context, repo *gitstore.Repo, at, path string) ([]byte, error) {
+	head, err := repo.Resolve(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	data, err := repo.ReadFile(ctx, head, file)
+	data, err := repo.ReadFile(ctx, head, path)
 	if errors.Is(err, gitstore.ErrNotFound) {
 		return nil, nil
 	}

@@ -56,8 +56,8 @@ func (c *complaints) told() []string {
 	return slices.Clone(c.all)
 }
 
-// serve answers as GitHub below /api/v3/, and as the receiver at /hook.
-func (p *places) serve(mux *http.ServeMux, base string) {
+// serve answers as GitHub below /api/v3/ and /acme/, and as the receiver at /hook.
+func (p *places) serve(mux *http.ServeMux, base, desired string) error {
 	p.github = githubtest.New(p.wrong.add)
 	p.github.URL = base
 	mux.Handle("/api/v3/", p.github)
@@ -68,6 +68,7 @@ func (p *places) serve(mux *http.ServeMux, base string) {
 		}
 		forward.ServeHTTP(w, r)
 	})
+	return p.serveGit(mux, desired)
 }
 
 // exampleReceiver is the receiver that the documentation names, built once.

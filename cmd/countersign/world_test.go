@@ -163,7 +163,7 @@ const (
 
 // vendors serves PagerDuty and incident.io, GitHub and the receiver of webhooks. In PagerDuty the service PSVC follows
 // the escalation policy PSRE.
-func (w *world) vendors() http.Handler {
+func (w *world) vendors() (http.Handler, error) {
 	w.pagerduty = oncalltest.NewPagerDuty(oncalltest.PagerDutyConfig{Token: pagerdutyToken, RoutingKey: routingKey})
 	w.pagerduty.AddService("PSVC", "PSRE")
 	w.pagerduty.AddUser("ops@example.com")
@@ -174,13 +174,15 @@ func (w *world) vendors() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/pagerduty/", http.StripPrefix("/pagerduty", w.pagerduty))
 	mux.Handle("/incidentio/", http.StripPrefix("/incidentio", w.incidentio))
-	w.places.serve(mux, w.base)
+	if err := w.places.serve(mux, w.base, w.desired()); err != nil {
+		return nil, err
+	}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if w.noVendor.Load() {
 			panic(http.ErrAbortHandler)
 		}
 		mux.ServeHTTP(rw, r)
-	})
+	}), nil
 }
 
 // serveSlack serves the workspace, and beside it the vendors. While Slack is down,
@@ -204,10 +206,15 @@ func (w *world) serveSlack() error {
 		}
 		slack.ServeHTTP(rw, r)
 	})
-	vendors := w.vendors()
+	vendors, err := w.vendors()
+	if err != nil {
+		l.Close()
+		return err
+	}
 	mux.Handle("/pagerduty/", vendors)
 	mux.Handle("/incidentio/", vendors)
 	mux.Handle("/api/v3/", vendors)
+	mux.Handle("/acme/", vendors)
 	mux.Handle("/hook", vendors)
 	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: mux}
 	go func() { _ = srv.Serve(l) }() // ends with Close, and only then

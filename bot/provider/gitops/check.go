@@ -24,5 +24,16 @@ func (p *Provider) Check(ctx context.Context, t access.Target) error {
 	if _, err := yamledit.Add(data, at.key, "nobody@countersign.invalid"); err != nil {
 		return fmt.Errorf("gitops: %s: %w", at.file, err)
 	}
+	if !at.propose {
+		return nil
+	}
+	f, err := p.pullsOf(at)
+	if err == nil {
+		d := at.draft("grant", "nobody@countersign.invalid")
+		_, err = f.Pulls(ctx, d.Base, d.Branch)
+	}
+	if err != nil {
+		return fmt.Errorf("gitops: via: pull_request: %w", err)
+	}
 	return nil
 }

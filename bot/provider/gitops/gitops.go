@@ -3,7 +3,10 @@
 // GitHub logins of those who have the access.
 //
 // A target's `with` has repo, branch (main unless set), file, key (dots for
-// levels) and value, which is email or github and says what the entries are.
+// levels) and value, which is email or github and says what the entries are. With
+// via: pull_request nothing is pushed to the branch: the change is proposed, and
+// Grant and Revoke answer [access.Awaiting] until the branch has it. That is for
+// branches that are protected.
 //
 // The file is people's own: it is edited as text, so that comments, order,
 // indentation and line ends of everything else stay as they are, byte for byte.
@@ -47,18 +50,38 @@ type Editor interface {
 // Config is what a [Provider] is made of.
 type Config struct {
 	Editor Editor // required
+	// Drafts and Forge are for via: pull_request; without them there is none. Forge
+	// answers an error where a repository has no pull requests that it could open.
+	Drafts Drafts
+	Forge  func(repo string) (Forge, error)
 }
 
 // A Provider gives access by entries in YAML files. It keeps no state, and is
 // safe for concurrent use.
-type Provider struct{ editor Editor }
+type Provider struct {
+	editor Editor
+	drafts Drafts
+	forge  func(repo string) (Forge, error)
+}
 
 // New returns a provider.
 func New(c Config) (*Provider, error) {
 	if c.Editor == nil {
 		return nil, errors.New("gitops: no editor")
 	}
-	return &Provider{c.Editor}, nil
+	return &Provider{c.Editor, c.Drafts, c.Forge}, nil
+}
+
+// Ready says why access could not be given here; nil if it might be.
+func (p *Provider) Ready(t access.Target) error {
+	at, err := placeOf(t)
+	if err != nil || !at.propose {
+		return err
+	}
+	if _, err := p.pullsOf(at); err != nil {
+		return fmt.Errorf("gitops: via: pull_request: %w", err)
+	}
+	return nil
 }
 
 // Subject is the entry that stands for the person: an address or a GitHub login.
@@ -120,16 +143,25 @@ func (p *Provider) Holders(ctx context.Context, t access.Target) ([]string, erro
 // Grant adds the entry at the end of the list, and makes the list, the levels
 // above it and the file where they are missing.
 func (p *Provider) Grant(ctx context.Context, o access.Order) error {
-	return p.edit(ctx, o, "grant", "to", yamledit.Add)
+	return p.bring(ctx, o, change{verb: "grant", opposite: "revoke", preposition: "to", there: true, edit: yamledit.Add})
 }
 
 // Revoke removes the entry. An empty list stays behind, since other tools may
 // not take a missing one for empty.
 func (p *Provider) Revoke(ctx context.Context, o access.Order) error {
-	return p.edit(ctx, o, "revoke", "from", yamledit.Remove)
+	return p.bring(ctx, o, change{verb: "revoke", opposite: "grant", preposition: "from", edit: yamledit.Remove})
 }
 
-func (p *Provider) edit(ctx context.Context, o access.Order, verb, preposition string, change func([]byte, []string, string) ([]byte, error)) error {
+// A change is one of the two things that are done to an entry.
+type change struct {
+	verb, preposition string
+	opposite          string // the verb of the other one
+	there             bool   // whether the entry is there in the end
+	edit              func(data []byte, key []string, entry string) ([]byte, error)
+}
+
+// bring brings a change about.
+func (p *Provider) bring(ctx context.Context, o access.Order, c change) error {
 	at, err := placeOf(o.Target)
 	if err != nil {
 		return err
@@ -138,30 +170,39 @@ func (p *Provider) edit(ctx context.Context, o access.Order, verb, preposition s
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("gitops: %s: %w", verb, err)
+		return fmt.Errorf("gitops: %s: %w", c.verb, err)
 	}
-	_, err = p.editor.Edit(ctx, at.repo, at.branch, at.file, message(o, verb, preposition), func(old []byte) ([]byte, error) {
-		return change(old, at.key, o.Subject)
-	})
+	if at.propose {
+		err = p.propose(ctx, at, o, c)
+	} else {
+		_, err = p.editor.Edit(ctx, at.repo, at.branch, at.file, message(o, c), func(old []byte) ([]byte, error) {
+			return c.edit(old, at.key, o.Subject)
+		})
+	}
 	if err != nil {
-		return fmt.Errorf("gitops: %s in %s of branch %s: %w", verb, at.file, at.branch, err)
+		return fmt.Errorf("gitops: %s in %s of branch %s: %w", c.verb, at.file, at.branch, err)
 	}
 	return nil
 }
 
 // message is the message of the commit. Its trailers are for programs.
-func message(o access.Order, verb, preposition string) string {
-	who := o.Principal.Email
-	if who == "" {
-		who = o.Subject
-	}
+func message(o access.Order, c change) string {
+	who := principal(o)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s %s (request %s)\n\n", verb, line(o.Resource), preposition, line(who), line(o.Request))
+	fmt.Fprintf(&b, "%s %s %s %s (request %s)\n\n", c.verb, line(o.Resource), c.preposition, line(who), line(o.Request))
 	fmt.Fprintf(&b, "Request-Id: %s\nResource: %s\nPrincipal: %s\n", line(o.Request), line(o.Resource), line(who))
-	if verb == "grant" && !o.Expires.IsZero() {
+	if c.there && !o.Expires.IsZero() {
 		fmt.Fprintf(&b, "Expires: %s\n", o.Expires.UTC().Format(time.RFC3339))
 	}
 	return b.String()
+}
+
+// principal is who an order is about, by their address where it is known.
+func principal(o access.Order) string {
+	if o.Principal.Email != "" {
+		return o.Principal.Email
+	}
+	return o.Subject
 }
 
 // line keeps a value within its line, whatever it contains.
@@ -179,6 +220,7 @@ type place struct {
 	repo, branch, file string
 	key                []string
 	value              string // email or github
+	propose            bool   // by a pull request
 }
 
 func placeOf(t access.Target) (place, error) {
@@ -202,6 +244,11 @@ func placeOf(t access.Target) (place, error) {
 	}
 	if p.value != "email" && p.value != "github" {
 		return p, fmt.Errorf("gitops: the target's value is %q, not email or github", p.value)
+	}
+	if via := get("via"); via != "" {
+		if p.propose = via == "pull_request"; !p.propose {
+			return p, fmt.Errorf("gitops: the target's via is %q, not pull_request", via)
+		}
 	}
 	return p, nil
 }
