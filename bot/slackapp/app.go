@@ -37,6 +37,10 @@ type Config struct {
 	Handle func(ctx context.Context, c access.Command) (access.Request, error)
 	Reader Reader
 	Logger *slog.Logger
+	// Urge says that somebody waits for what is being recorded of a request, until
+	// leave is called: a record that could wait for others then does not. Nil: none
+	// ever waits.
+	Urge func(request string) (leave func())
 	// Members says who is in a group that somebody else keeps, now. What is offered
 	// and shown rests on it, no decision; nil: such groups are unknown here.
 	Members func(ctx context.Context, g access.Group) ([]access.Person, error)
@@ -88,7 +92,9 @@ type App struct {
 	stats    *counters
 	rendered *seen
 	homes    *homes
-	started  time.Time
+	// Messages that were posted and are not recorded yet: posted -> request id.
+	unrecorded sync.Map
+	started    time.Time
 
 	mu     sync.Mutex
 	bot    identity // guarded by mu; zero until auth.test answered
@@ -109,6 +115,9 @@ func New(cfg Config) (*App, error) {
 	}
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = &http.Client{Timeout: 30 * time.Second}
+	}
+	if cfg.Urge == nil {
+		cfg.Urge = func(string) func() { return func() {} }
 	}
 	a := &App{cfg: cfg, log: cfg.Logger, stats: newCounters(), rendered: newSeen(), homes: newHomes(), started: time.Now(), delivered: map[string]bool{}}
 	a.web = newWeb(cfg, a.stats)

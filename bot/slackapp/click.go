@@ -2,7 +2,6 @@ package slackapp
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,17 +101,8 @@ func (a *App) clicked(ctx context.Context, c click) {
 // awaitPost waits until the log knows the message of a click, a moment at most:
 // people can be faster than the record of what was posted.
 func (a *App) awaitPost(ctx context.Context, c click) {
-	if !c.ours {
-		return
-	}
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
-		r, ok := a.cfg.Reader.Request(c.request)
-		if !ok || slices.ContainsFunc(r.Posts, func(p access.Post) bool { return p.Channel == c.where.Channel && p.TS == c.where.TS }) {
-			return
-		}
-		if !sleep(ctx, 20*time.Millisecond) {
-			return
-		}
+	if _, there := a.cfg.Reader.Request(c.request); there && c.ours {
+		a.awaitRecord(ctx, c.where.Channel, c.where.TS, 3*time.Second)
 	}
 }
 

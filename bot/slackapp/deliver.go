@@ -162,7 +162,10 @@ func (a *App) deliver(ctx context.Context, r access.Request, to target, m messag
 		}
 		a.rendered.keep(to.channel, ts, m)
 	}
+	a.unrecorded.Store(posted{to.channel, ts}, r.ID)
+	defer a.unrecorded.Delete(posted{to.channel, ts})
 	post := access.Post{Notice: to.notice, To: to.to, Channel: to.channel, TS: ts, Permalink: a.permalink(ctx, to.channel, ts)}
+	defer a.out.recording(t, func() func() { return a.cfg.Urge(r.ID) })()
 	recorded, err := a.cfg.Handle(ctx, access.Command{
 		ID: eventID("post", to.channel, ts, to.notice),
 		Do: access.Notify{Request: r.ID, Post: post},
@@ -173,6 +176,27 @@ func (a *App) deliver(ctx context.Context, r access.Request, to target, m messag
 		return r, fmt.Errorf("record what was posted: %w", err)
 	}
 	return recorded, nil
+}
+
+// posted names a message of ours.
+type posted struct{ channel, ts string }
+
+// awaitRecord waits until the log knows a message of ours, at most so long. What is
+// just being recorded waits for no others then.
+func (a *App) awaitRecord(ctx context.Context, channel, ts string, most time.Duration) {
+	urged := false
+	for end := time.Now().Add(most); time.Now().Before(end); {
+		if _, known := a.cfg.Reader.ByPost(channel, ts); known {
+			return
+		}
+		if id, ok := a.unrecorded.Load(posted{channel, ts}); ok && !urged {
+			defer a.cfg.Urge(id.(string))()
+			urged = true
+		}
+		if !sleep(ctx, 20*time.Millisecond) {
+			return
+		}
+	}
 }
 
 func (a *App) post(ctx context.Context, to target, m message) (string, error) {

@@ -40,6 +40,7 @@ type lane struct {
 	running bool      // guarded by outbox.mu
 	working bool      // guarded by outbox.mu; a task is under way
 	paused  time.Time // guarded by outbox.mu; Slack asked us to wait
+	urge    func()    // guarded by outbox.mu; hastens the record that the task under way waits for; nil: there is none
 	wake    chan struct{}
 	posts   *bucket
 }
@@ -112,8 +113,31 @@ func (o *outbox) add(name, key string, do func(context.Context, *task) error) {
 		}
 	}
 	l.tasks = append(l.tasks, &task{key: key, do: do, lane: l})
+	if l.urge != nil {
+		l.urge()
+	}
 	wake(l.wake)
 	o.runLocked(name, l)
+}
+
+// recording says that a task waits for something to be recorded, until done is
+// called. As soon as others wait behind it, urge is called, once, to hasten that;
+// leave, which it returns, when it is recorded.
+func (o *outbox) recording(t *task, urge func() (leave func())) (done func()) {
+	var once sync.Once
+	leave := func() {}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t.lane.urge = func() { once.Do(func() { leave = urge() }) }
+	if len(t.lane.tasks) > 0 {
+		t.lane.urge()
+	}
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		t.lane.urge = nil
+		leave()
+	}
 }
 
 // hurry makes everything in a lane due now: what it waited for has happened.

@@ -21,11 +21,7 @@ func (a *App) heard(p payload) {
 	}
 	// Somebody answered faster than the message above got into the log.
 	a.jobs.add("thread "+channel+" "+root, func(ctx context.Context) {
-		for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
-			if _, known := a.cfg.Reader.ByPost(channel, root); known || !sleep(ctx, 20*time.Millisecond) {
-				break
-			}
-		}
+		a.awaitRecord(ctx, channel, root, 8*time.Second)
 		a.hear(p)
 	})
 }

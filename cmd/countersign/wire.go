@@ -259,7 +259,7 @@ func (v *service) connect() error {
 		Handle: func(ctx context.Context, c access.Command) (access.Request, error) {
 			return v.bot.Handle(ctx, c)
 		},
-		Reader: reader{v.ledger, v.index, v.rules}, Logger: v.log, Dashboard: v.page,
+		Reader: reader{v.ledger, v.index, v.rules}, Logger: v.log, Dashboard: v.page, Urge: v.awaited.enter,
 		Allowances: &slackapp.Allowances{
 			Make: func(ctx context.Context, delivery string, by access.Actor, a access.Allow) (access.Allowance, error) {
 				return v.bot.Allow(ctx, delivery, by, a)
