@@ -15,7 +15,7 @@ var mayImport = map[string]struct{ own, outside []string }{
 	"countersign/bot/report":            {own: []string{"bot/access"}},
 	"countersign/bot/ledger":            {own: []string{"bot/access"}, outside: []string{"gopkg.in/yaml.v3"}},
 	"countersign/config":                {own: []string{"bot/access"}, outside: []string{"gopkg.in/yaml.v3"}},
-	"countersign/gitstore":              {own: []string{"gitstore/remote"}, outside: []string{"github.com/go-git/", "github.com/hiddeco/sshsig", "golang.org/x/crypto", "golang.org/x/sys"}},
+	"countersign/gitstore":              {own: []string{"gitstore/remote"}, outside: []string{"github.com/edsrzf/mmap-go", "github.com/go-git/", "github.com/hiddeco/sshsig", "github.com/klauspost/compress", "golang.org/x/crypto", "golang.org/x/sys"}},
 	"countersign/gitstore/remote":       {outside: []string{"github.com/go-git/", "github.com/skeema/knownhosts", "golang.org/x/crypto"}},
 	"countersign/gitstore/gitstoretest": {own: []string{"gitstore"}},
 	"countersign/bot/slacksim":          {outside: []string{"github.com/gorilla/websocket"}},

@@ -3,8 +3,10 @@ package gitstore
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,9 +97,21 @@ type commit struct {
 	parents   []plumbing.Hash
 	author    stamp
 	committer stamp
-	signature []byte // armored; nil if there is none
-	payload   []byte // raw without the signature
+	sig       [2]int // where in raw the header with the signature begins and ends
 	message   string
+}
+
+// signature returns the armored signature, nil if there is none, and what it
+// is made over: raw without it.
+func (c *commit) signature() (armored, payload []byte) {
+	start, end := c.sig[0], c.sig[1]
+	if end == 0 {
+		return nil, nil
+	}
+	_, value, _ := bytes.Cut(c.raw[start:min(end, len(c.raw))], []byte(" "))
+	value = bytes.TrimSuffix(value, []byte("\n"))
+	armored = append(bytes.ReplaceAll(value, []byte("\n "), []byte("\n")), '\n')
+	return armored, slices.Concat(c.raw[:start], c.raw[min(end, len(c.raw)):])
 }
 
 // stamp is an author or committer line.
@@ -151,24 +165,12 @@ func parseCommit(id plumbing.Hash, raw []byte) (*commit, error) {
 		head = bytes.TrimSuffix(raw, []byte("\n"))
 	}
 	c.message = string(message)
-	for _, h := range splitHeaders(head) {
-		err := error(nil)
-		switch h.key {
-		case "tree":
-			c.tree = plumbing.NewHash(h.value)
-		case "parent":
-			c.parents = append(c.parents, plumbing.NewHash(h.value))
-		case "author":
-			c.author, err = parseStamp(h.value)
-		case "committer":
-			c.committer, err = parseStamp(h.value)
-		case "gpgsig":
-			c.signature = []byte(h.value + "\n")
-			c.payload = append(append([]byte(nil), raw[:h.start]...), raw[h.end:]...)
-		}
-		if err != nil {
+	for pos := 0; pos < len(head); {
+		end := headerEnd(head, pos)
+		if err := c.header(head[pos:end], pos); err != nil {
 			return nil, fmt.Errorf("%w: commit %s: %w", ErrCorrupt, id, err)
 		}
+		pos = end + 1
 	}
 	if c.tree.IsZero() || c.committer.who.Email == "" && c.committer.when.IsZero() {
 		return nil, fmt.Errorf("%w: commit %s lacks a tree or a committer", ErrCorrupt, id)
@@ -176,47 +178,70 @@ func parseCommit(id plumbing.Hash, raw []byte) (*commit, error) {
 	return c, nil
 }
 
-// header is one header of a commit, its continuation lines unfolded.
-type header struct {
-	key, value string
-	start, end int // in the bytes of the commit, with the line break
+// headerEnd returns where the header at pos ends: before the first line break
+// that no continuation line follows.
+func headerEnd(head []byte, pos int) int {
+	for {
+		n := bytes.IndexByte(head[pos:], '\n')
+		if n < 0 {
+			return len(head)
+		}
+		pos += n
+		if pos+1 == len(head) || head[pos+1] != ' ' {
+			return pos
+		}
+		pos++
+	}
 }
 
-func splitHeaders(head []byte) []header {
-	var headers []header
-	pos := 0
-	for line := range bytes.SplitSeq(head, []byte("\n")) {
-		start := pos
-		pos += len(line) + 1
-		if len(line) > 0 && line[0] == ' ' && len(headers) > 0 {
-			h := &headers[len(headers)-1]
-			h.value += "\n" + string(line[1:])
-			h.end = pos
-			continue
-		}
-		key, value, _ := strings.Cut(string(line), " ")
-		headers = append(headers, header{key, value, start, pos})
+// header takes up one header, which begins at pos.
+func (c *commit) header(line []byte, pos int) (err error) {
+	key, value, _ := bytes.Cut(line, []byte(" "))
+	switch string(key) {
+	case "tree":
+		c.tree, err = headerID(value)
+	case "parent":
+		var id plumbing.Hash
+		id, err = headerID(value)
+		c.parents = append(c.parents, id)
+	case "author":
+		c.author, err = parseStamp(value)
+	case "committer":
+		c.committer, err = parseStamp(value)
+	case "gpgsig":
+		c.sig = [2]int{pos, pos + len(line) + 1}
 	}
-	return headers
+	return err
+}
+
+func headerID(value []byte) (id plumbing.Hash, err error) {
+	if len(value) != hex.EncodedLen(hashSize) {
+		return id, fmt.Errorf("malformed id %q", value)
+	}
+	_, err = hex.Decode(id[:], value)
+	return id, err
 }
 
 // parseStamp reads "Name <address> seconds zone".
-func parseStamp(s string) (stamp, error) {
-	open, end := strings.IndexByte(s, '<'), strings.LastIndexByte(s, '>')
+func parseStamp(s []byte) (stamp, error) {
+	open, end := bytes.IndexByte(s, '<'), bytes.LastIndexByte(s, '>')
 	if open < 0 || end < open {
 		return stamp{}, fmt.Errorf("malformed identity %q", s)
 	}
-	who := Identity{Name: strings.TrimSpace(s[:open]), Email: s[open+1 : end]}
-	secs, zone, _ := strings.Cut(strings.TrimSpace(s[end+1:]), " ")
-	unix, err := strconv.ParseInt(secs, 10, 64)
+	who := Identity{Name: string(bytes.TrimSpace(s[:open])), Email: string(s[open+1 : end])}
+	secs, zone, _ := bytes.Cut(bytes.TrimSpace(s[end+1:]), []byte(" "))
+	unix, err := strconv.ParseInt(string(secs), 10, 64)
 	if err != nil {
 		return stamp{}, fmt.Errorf("malformed time in %q", s)
 	}
-	return stamp{who, time.Unix(unix, 0).In(parseZone(zone))}, nil
+	return stamp{who, time.Unix(unix, 0).In(parseZone(string(zone)))}, nil
 }
 
 // parseZone reads "+0130"; what it cannot read is UTC.
 func parseZone(zone string) *time.Location {
+	if zone == "+0000" {
+		return time.UTC
+	}
 	t, err := time.Parse("-0700", zone)
 	if err != nil {
 		return time.UTC
@@ -240,7 +265,7 @@ func (c *commit) info() CommitInfo {
 	for _, p := range c.parents {
 		info.Parents = append(info.Parents, p.String())
 	}
-	if key, valid := checkSignature(c.signature, c.payload); key != nil {
+	if key, valid := checkSignature(c.signature()); key != nil {
 		info.Signer, info.SignatureValid = fingerprint(key), valid
 	}
 	return info

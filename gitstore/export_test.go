@@ -43,3 +43,6 @@ func countTrees(t *tree) int {
 	}
 	return n
 }
+
+// PatchDelta is what a delta makes of an object.
+func PatchDelta(base, delta []byte) ([]byte, error) { return patchDelta(base, delta) }

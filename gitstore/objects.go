@@ -1,10 +1,8 @@
 package gitstore
 
 import (
-	"compress/zlib"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 	"sync/atomic"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/format/objfile"
 )
 
@@ -24,7 +21,7 @@ const maxObject = 256 << 20
 
 // baseCache is how many bytes of delta bases are kept: a repository that git
 // packed stores most trees as chains of deltas.
-const baseCache = 16 << 20
+const baseBytes = 16 << 20
 
 // errNoObject says that no pack and no loose file has an object.
 var errNoObject = errors.New("object is missing")
@@ -42,17 +39,18 @@ type object struct {
 // has removed its file.
 type objectStore struct {
 	dirs  []string // the repository's own objects directory first
-	bases *cache.BufferLRU
+	bases *baseCache
 
 	packs atomic.Pointer[[]*pack]
-	last  atomic.Pointer[pack] // where an object was found last
-	mu    sync.Mutex           // held while the list of packs is replaced
+	last  atomic.Pointer[recent] // where objects were found last
+	mu    sync.Mutex             // held while the list of packs is replaced
 }
 
 func openObjects(dir string) (*objectStore, error) {
-	s := &objectStore{bases: cache.NewBufferLRU(baseCache)}
+	s := &objectStore{bases: newBaseCache(baseBytes)}
 	s.dirs = withAlternates(nil, dir, 5)
 	s.packs.Store(&[]*pack{})
+	s.last.Store(&recent{})
 	_, err := s.rescan()
 	return s, err
 }
@@ -112,17 +110,23 @@ func (s *objectStore) getKind(id plumbing.Hash, kind plumbing.ObjectType) ([]byt
 	return obj.data, nil
 }
 
+// recent are the packs in which objects were found last: neighbours lie together,
+// and what a commit refers to is new or was written not long before.
+type recent [4]*pack
+
 func (s *objectStore) find(packs []*pack, id plumbing.Hash) (object, error) {
-	last := s.last.Load() // neighbours lie together
-	if obj, ok, err := s.findIn(last, id); ok || err != nil {
-		return obj, err
+	last := s.last.Load()
+	for _, p := range last {
+		if obj, ok, err := s.findIn(p, id); ok || err != nil {
+			return obj, err
+		}
 	}
 	for _, p := range packs {
-		if p == last {
+		if slices.Contains(last[:], p) {
 			continue
 		}
 		if obj, ok, err := s.findIn(p, id); ok || err != nil {
-			s.last.Store(p)
+			s.last.Store(&recent{p, last[0], last[1], last[2]})
 			return obj, err
 		}
 	}
@@ -218,41 +222,53 @@ func readLoose(dir string, id plumbing.Hash) (obj object, err error) {
 	return object{kind, data}, nil
 }
 
-// readExactly reads size bytes and the end of the stream, where zlib compares
-// its checksum.
-func readExactly(r io.Reader, size int64) ([]byte, error) {
-	if size < 0 || size > maxObject {
-		return nil, fmt.Errorf("size of %d bytes is out of bounds", size)
-	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, err
-	}
-	var more [1]byte
-	switch n, err := io.ReadFull(r, more[:]); {
-	case n != 0:
-		return nil, errors.New("more bytes than announced")
-	case err != io.EOF:
-		return nil, err
-	}
-	return data, nil
+// baseKey names an object of a pack.
+type baseKey struct{ pack, off int64 }
+
+// baseCache keeps objects that others are deltas of, those asked for of late: of
+// two halves the older one is dropped when the younger is full.
+type baseCache struct {
+	half int // bytes
+
+	mu         sync.Mutex
+	young, old map[baseKey]object // guarded by mu
+	size       int                // guarded by mu: of the young
 }
 
-// inflaters keeps zlib readers: a new one costs 40 kB.
-type inflaters struct{ pool sync.Pool }
+func newBaseCache(bytes int) *baseCache {
+	return &baseCache{half: bytes / 2, young: make(map[baseKey]object)}
+}
 
-// inflate decompresses one zlib stream of a known size.
-func (z *inflaters) inflate(r io.Reader, size int64) ([]byte, error) {
-	zr, ok := z.pool.Get().(io.ReadCloser)
-	var err error
-	if ok {
-		err = zr.(zlib.Resetter).Reset(r, nil)
-	} else {
-		zr, err = zlib.NewReader(r)
+func (c *baseCache) get(k baseKey) (object, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	obj, ok := c.young[k]
+	if !ok {
+		if obj, ok = c.old[k]; ok {
+			c.add(k, obj)
+		}
 	}
-	if err != nil {
-		return nil, err
+	return obj, ok
+}
+
+func (c *baseCache) put(k baseKey, obj object) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(k, obj)
+}
+
+// add makes k one of the young. The caller holds mu.
+func (c *baseCache) add(k baseKey, obj object) {
+	const each = 128 // about what an entry takes besides its bytes
+	cost := len(obj.data) + each
+	if cost > c.half {
+		return
 	}
-	defer z.pool.Put(zr)
-	return readExactly(zr, size)
+	if c.size+cost > c.half {
+		c.old, c.young, c.size = c.young, make(map[baseKey]object), 0
+	}
+	if _, has := c.young[k]; !has {
+		c.size += cost
+	}
+	c.young[k] = obj
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -18,8 +18,8 @@ import (
 //
 // It fails with ErrRewritten if after is no ancestor of the head, and with
 // ErrCorrupt at a commit that does not add exactly one file. An error of fn
-// ends the scan and is returned as it is. Memory: 20 bytes a commit, and the
-// trees of one path.
+// ends the scan and is returned as it is. Memory: 20 bytes a commit, some of what
+// was read of the newest ones, and the trees of one path.
 func (l *Log) Scan(ctx context.Context, after string, fn func(Entry) error) (head string, err error) {
 	return l.cfg.Repo.Scan(ctx, after, l.Head(), fn)
 }
@@ -27,47 +27,141 @@ func (l *Log) Scan(ctx context.Context, after string, fn func(Entry) error) (hea
 // Scan is [Log.Scan] of a log that is only read, up to the commit head. It
 // writes nothing, so that it serves any clone.
 func (r *Repo) Scan(ctx context.Context, after, head string, fn func(Entry) error) (string, error) {
-	ids, err := r.linear(ctx, plumbing.NewHash(head), after)
-	if err != nil {
-		return "", fmt.Errorf("scan log: %w", err)
-	}
-	d := differ{objects: r.objects, trees: make(map[plumbing.Hash][]byte)}
-	var prev plumbing.Hash
-	if after != "" {
-		c, err := r.readCommit(after)
-		if err != nil {
-			return "", fmt.Errorf("scan log: %w", err)
-		}
-		prev = c.tree
-	}
-	for i, id := range slices.Backward(ids) {
-		if err := ctx.Err(); err != nil {
-			return "", fmt.Errorf("scan log: %w", err)
-		}
-		c, err := r.loadCommit(id)
-		if err != nil {
-			return "", fmt.Errorf("scan log: %w", err)
-		}
-		first := i == len(ids)-1 && after == ""
-		if !first {
-			e, err := d.entry(c, prev)
-			if err != nil {
-				return "", fmt.Errorf("scan log: %w", err)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// While fn has some entries, the next ones are read.
+	ahead := make(chan []Entry, 2)
+	var failed error // set before ahead is closed
+	go func() {
+		defer close(ahead)
+		failed = r.scan(ctx, after, head, ahead)
+	}()
+	for some := range ahead {
+		for _, e := range some {
+			err := fn(e)
+			if err == nil && ctx.Err() == nil {
+				continue
 			}
-			if err := fn(e); err != nil {
+			stop()
+			for range ahead { // until nobody reads any more
+			}
+			if err != nil {
 				return "", err
 			}
+			return "", fmt.Errorf("scan log: %w", ctx.Err())
 		}
-		prev = c.tree
+	}
+	if failed != nil {
+		return "", fmt.Errorf("scan log: %w", failed)
 	}
 	return head, nil
 }
 
-// linear returns the commits from tip back to the one behind after, newest
-// first.
-func (r *Repo) linear(ctx context.Context, tip plumbing.Hash, after string) ([]plumbing.Hash, error) {
-	var ids []plumbing.Hash
-	for id := tip; id.String() != after; {
+// What is handed on at a time: so many entries, or what has so many bytes.
+const (
+	someEntries = 64
+	someBytes   = 1 << 20
+)
+
+// scan hands on what came after a commit, up to head.
+func (r *Repo) scan(ctx context.Context, after, head string, to chan<- []Entry) error {
+	h, err := r.linear(ctx, plumbing.NewHash(head), after)
+	if err != nil {
+		return err
+	}
+	var prev plumbing.Hash
+	if after != "" {
+		c, err := r.readCommit(after)
+		if err != nil {
+			return err
+		}
+		prev = c.tree
+	}
+	var some []Entry
+	size := 0
+	hand := func() error {
+		if len(some) == 0 {
+			return nil
+		}
+		select {
+		case to <- some:
+			some, size = nil, 0
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	d := &differ{objects: r.objects}
+	for i := len(h.ids) - 1; i >= 0; i-- {
+		step, err := h.step(r, i)
+		if err != nil {
+			return errors.Join(hand(), err)
+		}
+		if first := i == len(h.ids)-1 && after == ""; !first {
+			e, err := d.entry(h.ids[i], step, prev)
+			if err != nil {
+				return errors.Join(hand(), err)
+			}
+			some, size = append(some, e), size+len(e.Data)
+		}
+		prev = step.tree
+		if len(some) == someEntries || size > someBytes || ctx.Err() != nil {
+			if err := errors.Join(hand(), ctx.Err()); err != nil {
+				return err
+			}
+		}
+	}
+	return hand()
+}
+
+// A step is what a scan needs of a commit.
+type step struct {
+	tree    plumbing.Hash
+	when    time.Time
+	message string
+}
+
+func (c *commit) step() step { return step{c.tree, c.committer.when, c.message} }
+
+// maxSteps is how many bytes of steps are kept between the way back and the way
+// forth. Commits beyond are read twice.
+const maxSteps = 48 << 20
+
+// A history is a way back through commits, the newest first.
+type history struct {
+	ids   []plumbing.Hash
+	steps []step // of the first ones
+	size  int    // of these, in bytes
+}
+
+func (h *history) add(c *commit) {
+	h.ids = append(h.ids, c.id)
+	const each = 64 // about what a step takes besides its message
+	if h.size += each + len(c.message); h.size <= maxSteps {
+		h.steps = append(h.steps, c.step())
+	}
+}
+
+// step returns the i-th step.
+func (h *history) step(r *Repo, i int) (step, error) {
+	if i < len(h.steps) {
+		return h.steps[i], nil
+	}
+	c, err := r.loadCommit(h.ids[i])
+	if err != nil {
+		return step{}, err
+	}
+	return c.step(), nil
+}
+
+// linear returns the commits from tip back to the one behind after.
+func (r *Repo) linear(ctx context.Context, tip plumbing.Hash, after string) (*history, error) {
+	h := &history{}
+	var end plumbing.Hash // of no commit, unless there is an after
+	if after != "" {
+		end = plumbing.NewHash(after)
+	}
+	for id := tip; after == "" || id != end; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -75,41 +169,42 @@ func (r *Repo) linear(ctx context.Context, tip plumbing.Hash, after string) ([]p
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
+		h.add(c)
 		switch {
 		case len(c.parents) > 1:
 			return nil, fmt.Errorf("%w: %s is a merge, which a log never has", ErrCorrupt, id)
 		case len(c.parents) == 1:
 			id = c.parents[0]
 		case after == "":
-			return ids, nil
+			return h, nil
 		default:
 			return nil, fmt.Errorf("%w: %s does not descend from %s", ErrRewritten, tip, after)
 		}
 	}
-	return ids, nil
+	return h, nil
 }
 
 // differ finds the file that a commit adds, by comparing trees along the way
-// to it only. It keeps the trees of the last comparison, since the next one
+// to it only. It keeps the trees on the last such way, since the next one
 // begins where that ended.
 type differ struct {
 	objects *objectStore
-	trees   map[plumbing.Hash][]byte
-	now     map[plumbing.Hash][]byte
+	way     []level
 	verify  bool // recompute the ids of all objects read, and check trees
 }
 
-func newDiffer(objects *objectStore) *differ {
-	return &differ{objects: objects, trees: make(map[plumbing.Hash][]byte), now: make(map[plumbing.Hash][]byte)}
+// level is a tree on the way.
+type level struct {
+	id  plumbing.Hash
+	raw []byte
 }
 
 // errNotAdded says that a commit does something else than add one file.
 var errNotAdded = errors.New("does not add exactly one file")
 
-// entry returns what commit c adds to the tree prev.
-func (d *differ) entry(c *commit, prev plumbing.Hash) (Entry, error) {
-	path, added, err := d.added(prev, c.tree)
+// entry returns what a commit adds to the tree prev.
+func (d *differ) entry(id plumbing.Hash, s step, prev plumbing.Hash) (Entry, error) {
+	path, added, err := d.added(0, prev, s.tree)
 	if err == nil && added.mode != filemode.Regular {
 		err = fmt.Errorf("%w: %s is not a regular file", errNotAdded, path)
 	}
@@ -117,7 +212,7 @@ func (d *differ) entry(c *commit, prev plumbing.Hash) (Entry, error) {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if err != nil {
-		return Entry{}, fmt.Errorf("commit %s: %w", c.id, err)
+		return Entry{}, fmt.Errorf("commit %s: %w", id, err)
 	}
 	data, err := d.read(added.id, plumbing.BlobObject)
 	if err != nil {
@@ -126,27 +221,20 @@ func (d *differ) entry(c *commit, prev plumbing.Hash) (Entry, error) {
 	return Entry{
 		Path:    path,
 		Data:    bytes.Clone(data),
-		Message: c.message,
-		Time:    c.committer.when,
-		Commit:  c.id.String(),
+		Message: s.message,
+		Time:    s.when,
+		Commit:  id.String(),
 	}, nil
 }
 
-// added compares two trees, and returns the path and entry of the one thing
-// that the second has more.
-func (d *differ) added(before, after plumbing.Hash) (string, treeEntry, error) {
-	d.now = make(map[plumbing.Hash][]byte, len(d.trees))
-	path, e, err := d.descend(before, after)
-	d.trees = d.now
-	return path, e, err
-}
-
-func (d *differ) descend(before, after plumbing.Hash) (string, treeEntry, error) {
-	old, err := d.tree(before)
+// added compares two trees so many levels below the top, and returns the path
+// and entry of the one thing that the second has more.
+func (d *differ) added(depth int, before, after plumbing.Hash) (string, treeEntry, error) {
+	old, err := d.tree(depth, before)
 	if err != nil {
 		return "", treeEntry{}, err
 	}
-	raw, err := d.tree(after)
+	raw, err := d.tree(depth, after)
 	if err != nil {
 		return "", treeEntry{}, err
 	}
@@ -157,31 +245,30 @@ func (d *differ) descend(before, after plumbing.Hash) (string, treeEntry, error)
 	if !is.isDir() {
 		return is.name, is, nil
 	}
-	rest, e, err := d.descend(was.id, is.id)
+	rest, e, err := d.added(depth+1, was.id, is.id)
 	return is.name + "/" + rest, e, err
 }
 
-// tree returns the bytes of a tree; none for the zero id.
-func (d *differ) tree(id plumbing.Hash) ([]byte, error) {
+// tree returns the bytes of a tree, and puts it on the way; none for the zero id.
+func (d *differ) tree(depth int, id plumbing.Hash) ([]byte, error) {
 	if id.IsZero() {
 		return nil, nil
 	}
-	raw, ok := d.now[id]
-	if !ok {
-		raw, ok = d.trees[id]
+	if depth == len(d.way) {
+		d.way = append(d.way, level{})
 	}
-	if !ok {
-		var err error
-		if raw, err = d.read(id, plumbing.TreeObject); err != nil {
-			return nil, err
-		}
-		if d.verify {
-			if err := checkTree(raw); err != nil {
-				return nil, err
-			}
-		}
+	at := &d.way[depth]
+	if at.id == id {
+		return at.raw, nil
 	}
-	d.now[id] = raw
+	raw, err := d.read(id, plumbing.TreeObject)
+	if err == nil && d.verify {
+		err = checkTree(raw)
+	}
+	if err != nil {
+		return nil, err
+	}
+	*at = level{id, raw}
 	return raw, nil
 }
 

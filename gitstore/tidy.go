@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
 	"math/bits"
 	"os"
@@ -128,10 +127,15 @@ func (p *pack) copyTo(w *packWriter) (whole bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	data := make([]byte, p.size)
-	if _, err := io.ReadFull(io.NewSectionReader(p.file, 0, p.size), data); err != nil {
-		return false, err
-	}
+	err = p.file.read(func(file []byte) error {
+		whole, err = p.copyItems(w, items, file)
+		return err
+	})
+	return whole, err
+}
+
+// copyItems adds the objects that the index lists to w.
+func (p *pack) copyItems(w *packWriter, items []packItem, data []byte) (whole bool, err error) {
 	raws := make([][]byte, len(items))
 	for i, item := range items {
 		end := uint64(p.size - hashSize)
@@ -160,19 +164,22 @@ func (p *pack) copyTo(w *packWriter) (whole bool, err error) {
 // items returns what the index lists, in the order of the pack.
 func (p *pack) items() ([]packItem, error) {
 	items := make([]packItem, p.count)
-	table := make([]byte, p.count*(hashSize+4))
-	if _, err := p.index.ReadAt(table, idxHeader+idxFanout); err != nil && err != io.EOF {
-		return nil, err
-	}
-	crcs := table[p.count*hashSize:]
-	for i := range items {
-		off, err := p.offsetAt(int64(i))
-		if err != nil {
-			return nil, err
+	err := p.index.read(func(idx []byte) error {
+		names := idx[idxHeader+idxFanout:]
+		crcs := names[p.count*hashSize:]
+		for i := range items {
+			off, err := p.offsetAt(idx, int64(i))
+			if err != nil {
+				return err
+			}
+			items[i].off = uint64(off)
+			items[i].crc = be32(crcs[4*i:])
+			copy(items[i].id[:], names[hashSize*i:])
 		}
-		items[i].off = uint64(off)
-		items[i].crc = be32(crcs[4*i:])
-		copy(items[i].id[:], table[hashSize*i:])
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(items, func(a, b packItem) int { return cmp.Compare(a.off, b.off) })
 	return items, nil

@@ -61,12 +61,11 @@ func Verify(ctx context.Context, r *Repo, ref string, keys *AllowedSigners, fn f
 	}
 	v := &verifier{
 		repo: r, keys: keys, fn: fn,
-		diff: newDiffer(r.objects),
+		diff: differ{objects: r.objects, verify: true},
 		report: Report{
 			Head: head.String(), Signers: make(map[string]int), SignaturesChecked: keys != nil,
 		},
 	}
-	v.diff.verify = true
 	ids, err := v.collect(ctx, head)
 	if err != nil {
 		return v.report, v.problems, fmt.Errorf("verify %s: %w", ref, err)
@@ -86,7 +85,7 @@ type verifier struct {
 	repo     *Repo
 	keys     *AllowedSigners
 	fn       func(Entry, CommitInfo) error
-	diff     *differ
+	diff     differ
 	prev     plumbing.Hash // the tree of the commit before
 	report   Report
 	problems []Problem
@@ -159,7 +158,7 @@ func (v *verifier) commit(id plumbing.Hash) error {
 	if prev.IsZero() {
 		return nil // the parent is missing, which was said already
 	}
-	e, err := v.diff.entry(c, prev)
+	e, err := v.diff.entry(c.id, c.step(), prev)
 	if err != nil {
 		if v.damage(id, err) {
 			return nil
@@ -190,8 +189,9 @@ func (v *verifier) form(c *commit, info CommitInfo) {
 		v.problem(c.id, "", "Author and committer are not the same.")
 	}
 	head, tail := c.encode()
-	if c.signature != nil {
-		head = append(head, gpgsigHeader(c.signature)...)
+	signature, _ := c.signature()
+	if signature != nil {
+		head = append(head, gpgsigHeader(signature)...)
 	}
 	if !bytes.Equal(append(head, tail...), c.raw) {
 		v.problem(c.id, "", "The commit is not in the form in which a log is written.")
@@ -201,14 +201,14 @@ func (v *verifier) form(c *commit, info CommitInfo) {
 		if err := v.keys.Check(info); err != nil {
 			v.problem(c.id, "", "The commit cannot be trusted: %v.", err)
 		}
-	case c.signature != nil && !info.SignatureValid:
+	case signature != nil && !info.SignatureValid:
 		v.problem(c.id, "", "The signature is not good.")
 	}
 }
 
 // first checks the files of a commit without parents.
 func (v *verifier) first(c *commit) error {
-	raw, err := v.diff.tree(c.tree)
+	raw, err := v.diff.tree(0, c.tree)
 	if err != nil {
 		if v.damage(c.id, err) {
 			return nil
