@@ -29,7 +29,6 @@ type engine struct {
 	retries map[string]*retry                  // requests whose effect has failed
 	nudged  map[string]time.Time               // pre-approvals whose reminders the notifier was last handed then
 	rings   map[string]*ring                   // requests that the operators were told of
-	taken   map[string]bool                    // revoked though an extension stands in the log: to be given again
 	late    map[string]bool                    // revoked at the provider while the log could not be written
 }
 
@@ -44,7 +43,7 @@ type retry struct {
 func newEngine(b *Bot) *engine {
 	return &engine{
 		b: b, settling: settling, busy: map[string]chan struct{}{}, giving: map[string]context.CancelCauseFunc{},
-		retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{}, taken: map[string]bool{}, rings: map[string]*ring{},
+		retries: map[string]*retry{}, nudged: map[string]time.Time{}, late: map[string]bool{}, rings: map[string]*ring{},
 	}
 }
 
@@ -237,9 +236,6 @@ func (e *engine) recordUnder(ctx context.Context, rules *access.Rules, id string
 	if r.Status.Ended() {
 		delete(e.late, id)
 	}
-	if r.Status.Ended() || access.Holds(r) && r.Grant.Until.Equal(r.Expires()) {
-		delete(e.taken, id) // it was given again, or is over
-	}
 	e.mu.Unlock()
 	e.b.Notifier.Changed(id)
 	return nil
@@ -322,29 +318,18 @@ func (e *engine) retryAt(id string) time.Time {
 	return time.Time{}
 }
 
-func (e *engine) setLate(id string) {
+func (e *engine) setLate(id string, late bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.late[id] = true
+	if late {
+		e.late[id] = true
+	} else {
+		delete(e.late, id)
+	}
 }
 
 func (e *engine) isLate(id string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.late[id]
-}
-
-// setTaken notes that an access was revoked as expired while an extension of it
-// was on its way into the log, which has it now.
-func (e *engine) setTaken(id string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.late, id)
-	e.taken[id] = true
-}
-
-func (e *engine) isTaken(id string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.taken[id]
 }

@@ -111,10 +111,9 @@ func (e *engine) grant(ctx context.Context, r access.Request) error {
 }
 
 // goneMeanwhile reports whether an access that is extended was taken away by hand:
-// to give it again would undo that in silence. What this bot took itself, while
-// the log could not be written, is given again.
+// to give it again would undo that in silence.
 func (e *engine) goneMeanwhile(ctx context.Context, p Provider, r access.Request) (bool, error) {
-	if r.Status != access.Live || e.isTaken(r.ID) {
+	if !access.GoneByHand(r, e.b.Now()) {
 		return false, nil
 	}
 	has, err := e.look(ctx, p, r)
@@ -220,8 +219,10 @@ func (e *engine) revoke(ctx context.Context, r access.Request) error {
 		err := e.record(try, r.ID, access.Expire{Request: r.ID})
 		cancel()
 		if err != nil {
-			e.setLate(r.ID)
+			e.setLate(r.ID, true)
 			e.b.Log.Error("an expiry cannot be recorded; revoking all the same", "request", r.ID, "err", err)
+		} else if r, _ = e.b.Ledger.Request(r.ID); r.Ending == nil {
+			return nil // an extension was faster
 		}
 	}
 	if r.Grant == nil {
@@ -257,8 +258,8 @@ func (e *engine) revoke(ctx context.Context, r access.Request) error {
 			return err
 		}
 		if now, _ := e.b.Ledger.Request(r.ID); now.Ending == nil {
-			e.setTaken(r.ID) // an extension got into the log after all: it is given again
-			return nil
+			e.setLate(r.ID, false)
+			return nil // an extension got into the log after all: it is given again
 		}
 	}
 	return e.record(ctx, r.ID, access.Finish{Request: r.ID, Kept: kept})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Drifted records that a provider holds something else than the log says: that a
@@ -52,6 +53,14 @@ func (r Request) SeenAgain() bool {
 	return r.Status.Ended() && r.Drift != nil && r.Drift.Found == Present
 }
 
+// GoneByHand reports whether a live access that is gone from its provider was taken
+// away there by somebody. Past the end that the provider knows of nobody can tell:
+// an extension may have got into the log while the access was ended, by the
+// provider or by a bot that could not read of it yet. Then it is given again.
+func GoneByHand(r Request, now time.Time) bool {
+	return r.Status == Live && r.Ending == nil && now.Before(r.Grant.Until)
+}
+
 // Open reports whether the log may still owe something for a request without
 // anybody acting: it has not ended, or what was seen again is to be taken away.
 func (r Request) Open() bool {
@@ -70,7 +79,7 @@ func (a Observe) Target() (string, int) { return a.Request, 0 }
 func (a Observe) decide(f Facts, r Request) ([]Event, error) {
 	switch {
 	case r.Grant == nil:
-	case a.Found == Absent && r.Status == Live && r.Ending == nil:
+	case a.Found == Absent && GoneByHand(r, f.Now):
 		drift := f.event(r, Drifted{Found: Absent})
 		after, err := Apply(r, drift)
 		if err != nil {
