@@ -74,6 +74,7 @@ type world struct {
 	onCall   map[string]bot.OnCall
 	source   *branch
 	ending   bot.AllowanceNotifier // if set
+	every    bot.Intervals
 
 	mu   sync.Mutex
 	bot  *bot.Bot
@@ -129,7 +130,7 @@ func (w *world) start() {
 		if w.idle {
 			return
 		}
-		if err := b.Run(ctx, bot.Intervals{}); err != nil {
+		if err := b.Run(ctx, w.every); err != nil {
 			w.t.Error(err)
 		}
 	}()
@@ -220,9 +221,12 @@ func (w *world) ends(id string, status access.Status, before bool, within time.D
 	}
 }
 
+// TestLife: an access begins and ends in time by the timer alone, although
+// nobody can be told that it is about to end.
 func TestLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.every.Reconcile = 7 * time.Hour
 		w.start()
 		defer w.kill()
 		r := w.ask()
@@ -230,7 +234,9 @@ func TestLife(t *testing.T) {
 		if got := w.provider.Holders(target); !slices.Equal(got, []string{alice.Email}) {
 			t.Fatalf("after the approval the provider has %v", got)
 		}
-		time.Sleep(time.Hour - time.Second)
+		time.Sleep(30 * time.Minute)
+		w.insist("click:2", alice, access.Extend{Request: r.ID, By: time.Hour}) // has the bot look, and lapses
+		time.Sleep(30*time.Minute - time.Second)
 		if got := w.provider.Holders(target); len(got) != 1 {
 			t.Error("the access ended before its time")
 		}

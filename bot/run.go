@@ -124,7 +124,7 @@ func (b *Bot) untilNext() time.Duration {
 	rules, now := b.Rules.Current(), b.Now()
 	wait := time.Hour
 	for _, r := range b.Ledger.Open() {
-		for _, at := range []time.Time{access.Next(r, rules), b.engine.retryAt(r.ID)} {
+		for _, at := range []time.Time{access.Next(r, rules), r.Expires(), b.engine.retryAt(r.ID)} {
 			if at.After(now) {
 				wait = min(wait, at.Sub(now))
 			}
