@@ -75,10 +75,12 @@ type world struct {
 	source   *branch
 	ending   bot.AllowanceNotifier // if set
 	every    bot.Intervals
+	between  func(context.Context, ledger.Store, bot.Provider) (ledger.Store, bot.Provider) // stands between a bot and its world, if set
 
 	mu   sync.Mutex
 	bot  *bot.Bot
-	stop func()
+	die  func() // ends the life of the bot at this instant
+	stop func() // and waits until nothing of it is left
 }
 
 func newWorld(t *testing.T) *world {
@@ -102,17 +104,21 @@ func (l life) Append(ctx context.Context, dir string, have int, files []ledger.F
 func (w *world) start() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	l, err := ledger.Open(ctx, life{w.store, ctx})
+	var store ledger.Store = life{w.store, ctx}
+	var p bot.Provider = w.provider
+	if w.broken != nil {
+		p = w.broken
+	}
+	if w.between != nil {
+		store, p = w.between(ctx, store, p)
+	}
+	l, err := ledger.Open(ctx, store)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	book, _, err := bot.OpenRulebook(ctx, bot.RulebookConfig{Source: w.source, Parse: w.parse, Used: []string{l.Config()}})
 	if err != nil {
 		w.t.Fatal(err)
-	}
-	var p bot.Provider = w.provider
-	if w.broken != nil {
-		p = w.broken
 	}
 	providers := map[string]bot.Provider{"fake": p}
 	maps.Copy(providers, w.others)
@@ -136,7 +142,7 @@ func (w *world) start() {
 	}()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.bot, w.stop = b, func() { cancel(); <-done }
+	w.bot, w.die, w.stop = b, cancel, func() { cancel(); <-done }
 }
 
 // kill ends the running bot at this instant.
@@ -399,76 +405,6 @@ func TestDownAtTheExpiry(t *testing.T) {
 	})
 }
 
-// TestFaults explores every single fault at every step: the provider fails,
-// fails after the effect, or hangs; the log fails, or fails after the write;
-// the process dies before or after each write. Each with and without access
-// that was there before, and with an expiry or an early end.
-func TestFaults(t *testing.T) {
-	explored := 0
-	explore := func(name string, before, early bool, arrange func(*world)) {
-		explored++
-		t.Run(fmt.Sprintf("%s,before=%t,early=%t", name, before, early), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				if before {
-					w.provider.Give(target, alice.Email)
-				}
-				w.start()
-				defer func() { w.kill() }()
-				arrange(w)
-				r := w.ask()
-				status := access.Expired
-				if early {
-					w.insist("click:9", carol, access.Revoke{Request: r.ID})
-					status = access.Revoked
-				}
-				time.Sleep(2 * time.Hour)
-				w.ends(r.ID, status, before, 10*time.Minute)
-			})
-		})
-	}
-	for _, before := range []bool{false, true} {
-		for _, early := range []bool{false, true} {
-			for _, method := range []string{"Subject", "Has", "Grant", "Revoke"} {
-				for _, f := range []bottest.Fault{bottest.Fails, bottest.FailsAfter, bottest.Hangs, bottest.HangsAfter} {
-					for nth := range 2 {
-						faults := append(make([]bottest.Fault, nth), f)
-						explore(fmt.Sprintf("%s %s %d", method, f, nth), before, early, func(w *world) { w.provider.Inject(method, faults...) })
-					}
-				}
-			}
-			for nth := range 7 {
-				for _, applied := range []bool{false, true} {
-					explore(fmt.Sprintf("write %d lost applied=%t", nth, applied), before, early, func(w *world) {
-						w.faultAt(nth, func() (bool, error) { return applied, errors.New("disk") })
-					})
-					explore(fmt.Sprintf("killed at write %d applied=%t", nth, applied), before, early, func(w *world) {
-						w.faultAt(nth, func() (bool, error) {
-							go func() {
-								w.kill()
-								time.Sleep(3 * time.Second)
-								w.start()
-							}()
-							return applied, errCrashed
-						})
-					})
-				}
-			}
-		}
-	}
-	t.Logf("%d combinations explored", explored)
-}
-
-// faultAt arranges a fault of the nth write from now.
-func (w *world) faultAt(nth int, fault func() (bool, error)) {
-	w.store.Interrupt(func(string, []ledger.File) (bool, error) {
-		if nth--; nth == -1 {
-			return fault()
-		}
-		return false, nil
-	})
-}
-
 // TestLogDownAtTheExpiry: an access ends although the log cannot be written,
 // and the end is recorded, as late, when it can.
 func TestLogDownAtTheExpiry(t *testing.T) {
@@ -502,6 +438,7 @@ func TestLogDownAtTheExpiry(t *testing.T) {
 func TestNeverGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.every.Reconcile = time.Minute
 		w.start()
 		defer w.kill()
 		r := w.ask()
@@ -576,6 +513,7 @@ func TestTenClicks(t *testing.T) {
 func TestRemindsAndTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.every.Reconcile = time.Minute
 		w.start()
 		defer w.kill()
 		r := w.insist("form:1", alice, access.File{Resource: "admins"})

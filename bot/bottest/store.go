@@ -16,8 +16,10 @@ import (
 // added, in their place, and a writer who is behind is refused. Its zero value
 // is an empty log. It is safe for concurrent use, also by several ledgers.
 type Store struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards all below
 	files []ledger.File
+	dirs  map[string][]int // where in files those of a directory stand
+	at    map[string]int   // and where each commit does
 	fault Interruption
 
 	rewrites int
@@ -54,47 +56,61 @@ func (s *Store) Append(ctx context.Context, dir string, have int, files []ledger
 }
 
 func (s *Store) add(dir string, have int, files []ledger.File) ([]string, error) {
-	there := 0
-	for _, f := range s.files {
-		if path.Dir(f.Path) == dir {
-			there++
-		}
-	}
-	if there != have {
+	if there := len(s.dirs[dir]); there != have {
 		return nil, fmt.Errorf("%w: %s holds %d files, not %d", ledger.ErrConflict, dir, there, have)
 	}
-	var commits []string
 	for i, f := range files {
 		if path.Dir(f.Path) != dir || !strings.HasPrefix(path.Base(f.Path), fmt.Sprintf("%04d-", have+i+1)) {
 			return nil, fmt.Errorf("%s does not belong into %s as file %d", f.Path, dir, have+i+1)
 		}
+	}
+	var commits []string
+	for _, f := range files {
 		f.Commit = fmt.Sprintf("%08x%032x", s.rewrites, len(s.files)+1)
 		f.Data = slices.Clone(f.Data)
-		s.files = append(s.files, f)
+		s.put(f)
 		commits = append(commits, f.Commit)
 	}
 	return commits, nil
 }
 
+func (s *Store) put(f ledger.File) {
+	if s.dirs == nil {
+		s.dirs, s.at = map[string][]int{}, map[string]int{}
+	}
+	dir := path.Dir(f.Path)
+	s.dirs[dir], s.at[f.Commit] = append(s.dirs[dir], len(s.files)), len(s.files)
+	s.files = append(s.files, f)
+}
+
 // Scan implements [ledger.Store].
 func (s *Store) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
-	s.mu.Lock()
-	files := slices.Clone(s.files)
-	s.mu.Unlock()
-	head, reached := after, after == ""
-	for _, f := range files {
-		if reached {
-			if err := fn(f); err != nil {
-				return head, err
-			}
-			head = f.Commit
-		}
-		reached = reached || f.Commit == after
-	}
-	if !reached {
+	files, ok := s.since(after)
+	if !ok {
 		return after, fmt.Errorf("%w: %s", ledger.ErrRewritten, after)
 	}
+	head := after
+	for _, f := range files {
+		if err := fn(f); err != nil {
+			return head, err
+		}
+		head = f.Commit
+	}
 	return head, ctx.Err()
+}
+
+// since are the files after a commit, if there is such a one.
+func (s *Store) since(commit string) ([]ledger.File, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if commit == "" {
+		return slices.Clone(s.files), true
+	}
+	i, ok := s.at[commit]
+	if !ok {
+		return nil, false
+	}
+	return slices.Clone(s.files[i+1:]), true
 }
 
 // Read implements [ledger.Store].
@@ -102,10 +118,8 @@ func (s *Store) Read(ctx context.Context, dir string) ([]ledger.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []ledger.File
-	for _, f := range s.files {
-		if path.Dir(f.Path) == dir {
-			out = append(out, ledger.File{Path: f.Path, Data: f.Data})
-		}
+	for _, i := range s.dirs[dir] {
+		out = append(out, ledger.File{Path: s.files[i].Path, Data: s.files[i].Data})
 	}
 	return out, ctx.Err()
 }
@@ -115,7 +129,12 @@ func (s *Store) Read(ctx context.Context, dir string) ([]ledger.File, error) {
 func (s *Store) Rewrite(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.files, s.rewrites = slices.Clone(s.files[:n]), s.rewrites+1
+	left := s.files[:n]
+	s.files, s.dirs, s.at = nil, nil, nil
+	for _, f := range left {
+		s.put(f)
+	}
+	s.rewrites++
 }
 
 // Files are all files of the log, oldest first.
