@@ -218,8 +218,16 @@ func TestAgainstTheMeaning(t *testing.T) {
 	found := 0
 	for i := range 300 / slower {
 		f := access.Filter{}
-		if i > 0 {
+		switch midnight := bottest.HistoryEnd.Truncate(24*time.Hour).AddDate(0, 0, -rng.IntN(700)); {
+		case i > 5:
 			f = filter(rng, list)
+		case i > 0: // whole days are counted in a way of their own
+			f.From, f.To = midnight, midnight.AddDate(0, 0, 1+rng.IntN(300))
+			if i == 1 {
+				f.To = time.Time{}
+			} else if i == 2 {
+				f.From = time.Time{}
+			}
 		}
 		var want []access.Request
 		for _, r := range list {

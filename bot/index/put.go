@@ -194,7 +194,7 @@ func (p *putter) rest(n int64, x row, had []mark) error {
 		}
 	}
 	for i, d := range x.deciders {
-		if err := p.exec("INSERT INTO decider VALUES (?, ?, ?, ?, ?)", n, i, d.email, d.denied, int64(d.wait)); err != nil {
+		if err := p.exec("INSERT INTO decider VALUES (?, ?, ?, ?, ?, ?)", n, i, d.email, x.day, d.denied, int64(d.wait)); err != nil {
 			return err
 		}
 	}

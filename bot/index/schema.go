@@ -39,13 +39,15 @@ CREATE TABLE request (
 );
 CREATE TABLE body (n INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE mark (kind INTEGER, key TEXT, n INTEGER, PRIMARY KEY (kind, key, n)) WITHOUT ROWID;
-CREATE TABLE decider (n INTEGER, i INTEGER, email TEXT NOT NULL, denied INTEGER NOT NULL, wait INTEGER NOT NULL,
+CREATE TABLE decider (n INTEGER, i INTEGER, email TEXT NOT NULL, day INTEGER NOT NULL, denied INTEGER NOT NULL, wait INTEGER NOT NULL,
 	PRIMARY KEY (n, i)) WITHOUT ROWID;
 CREATE TABLE place (id TEXT PRIMARY KEY, dir TEXT NOT NULL, commits BLOB NOT NULL, open INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE key (key TEXT, id TEXT, PRIMARY KEY (key, id)) WITHOUT ROWID;
 CREATE INDEX to_do ON place (id) WHERE open = 1;
 CREATE INDEX by_last ON place (last);
 CREATE INDEX in_order ON request (day, filed, id, fate, step);
+CREATE INDEX by_day ON request (day, fate, step);
+CREATE INDEX by_decider ON decider (email, wait, day, denied);
 CREATE INDEX by_resource ON request (resource, day, filed);
 CREATE INDEX by_provider ON request (provider, day, filed);
 CREATE INDEX by_shown ON request (shown, day, filed);
