@@ -49,4 +49,8 @@ type Lister interface {
 	// Holders are the subjects that have the access now: all of them, or an error.
 	// [access.SameSubject] must know them from those that Subject gives.
 	Holders(ctx context.Context, t access.Target) ([]string, error)
+	// Covers reports whether who was given the other target is among the holders of
+	// t by that: it is the same place, in other words or at a higher level. Nobody
+	// is asked.
+	Covers(t, other access.Target) bool
 }

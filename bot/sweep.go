@@ -180,7 +180,7 @@ func (e *engine) strangers(ctx context.Context, p Lister, at place) error {
 		return err
 	}
 	f := access.Finding{Resource: at.resource, Target: at.Target}
-	known := e.known(at.Target)
+	known := e.known(p, at.Target)
 	holders = slices.DeleteFunc(holders, func(h string) bool { return has(known, h) })
 	before := e.b.Sweeps.Strangers(at.Target)
 	for _, h := range holders {
@@ -201,11 +201,12 @@ func (e *engine) strangers(ctx context.Context, p Lister, at place) error {
 	return e.tellStrangers(ctx, f)
 }
 
-// known are the subjects of which the log says why they have, or had, an access.
-func (e *engine) known(t access.Target) []string {
+// known are the subjects of which the log says why they have, or had, an access, be
+// it because of what else they were given at the same place.
+func (e *engine) known(p Lister, t access.Target) []string {
 	var out []string
 	for _, r := range append(e.b.Ledger.Open(), e.b.Ledger.Ended(e.b.Now().Add(-lookBack))...) {
-		if r.Grant != nil && access.SameEntitlement(r.Target, t) {
+		if r.Grant != nil && r.Target.Provider == t.Provider && p.Covers(t, r.Target) {
 			out = append(out, r.Grant.Subject)
 		}
 	}

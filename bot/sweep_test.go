@@ -200,6 +200,28 @@ func TestStrangers(t *testing.T) {
 	})
 }
 
+// TestStrangersOfAHigherLevel: who was given more at the same place is no stranger to
+// what is less there.
+func TestStrangersOfAHigherLevel(t *testing.T) {
+	at := func(n int) access.Target { return access.Target{Provider: "fake", With: map[string]any{"n": n}} }
+	run(t, func(w *world) {
+		w.parse = several("fake")
+		w.broken = bottest.Lister{Provider: w.provider, Higher: [][2]access.Target{{at(0), at(1)}}}
+		w.provider.Give(at(1), "zoe@example.com")
+	}, func(w *world) {
+		if r := w.file(0, "fake-1", 4*time.Hour); r.Status.Ended() {
+			t.Fatalf("it is %s", r.Status)
+		}
+		time.Sleep(3 * time.Hour)
+		w.told.mu.Lock()
+		defer w.told.mu.Unlock()
+		said := strings.Join(w.told.said, "\n")
+		if strings.Contains(said, alice.Email) || strings.Count(said, "zoe@example.com") != 2 {
+			t.Errorf("at both levels Zoe is a stranger, and Alice at none: %s", said)
+		}
+	})
+}
+
 // TestSweepOfADeadProvider: it is left alone after a few errors, and a look that
 // hangs delays an end by no more than it is given.
 func TestSweepOfADeadProvider(t *testing.T) {

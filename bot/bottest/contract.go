@@ -171,6 +171,9 @@ func (s *suite) listed(t *testing.T, want []string) {
 	if !ok {
 		return
 	}
+	if !l.Covers(s.Target, s.Target) || s.Other.Provider != "" && l.Covers(s.Target, s.Other) {
+		t.Error("Covers is not so of the same target, or is of another one")
+	}
 	got, err := l.Holders(deadline(t), s.Target)
 	if err != nil {
 		t.Fatalf("Holders: %v", err)

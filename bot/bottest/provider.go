@@ -108,12 +108,31 @@ func (p *Provider) Holders(t access.Target) []string {
 }
 
 // Lister is a [Provider] that can name everybody who has an access.
-type Lister struct{ *Provider }
+type Lister struct {
+	*Provider
+	// Higher are pairs of targets at one place, the lower one first: who has the
+	// higher one has the lower one too.
+	Higher [][2]access.Target
+}
+
+// Covers implements [bot.Lister].
+func (p Lister) Covers(t, other access.Target) bool {
+	return targetKey(t) == targetKey(other) || slices.ContainsFunc(p.Higher, func(h [2]access.Target) bool {
+		return targetKey(h[0]) == targetKey(t) && targetKey(h[1]) == targetKey(other)
+	})
+}
 
 // Holders implements [bot.Lister].
 func (p Lister) Holders(ctx context.Context, t access.Target) ([]string, error) {
 	var answer []string
-	err := p.call(ctx, "Holders", t, access.Order{}, func() { answer = slices.Clone(p.holders[targetKey(t)]) })
+	err := p.call(ctx, "Holders", t, access.Order{}, func() {
+		answer = slices.Clone(p.holders[targetKey(t)])
+		for _, h := range p.Higher {
+			if targetKey(h[0]) == targetKey(t) {
+				answer = append(answer, p.holders[targetKey(h[1])]...)
+			}
+		}
+	})
 	if err != nil {
 		return nil, err
 	}

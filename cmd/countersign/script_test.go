@@ -75,6 +75,7 @@ func (s suite) Run() int {
 //	pull merge|close|reopen N        what people do to its pull requests
 //	[!] pull open|stuck|merged|closed N [PATTERN]    what there is of them, and says that; stuck: it conflicts
 //	postgres up|down                 a server with the roles bot, alice and readers; sets $PG_DSN
+//	postgres sql STATEMENTS          what its administrator does by hand
 //	[!] member ROLE GIVEN            at that server, now
 //	[!] pages [-count=N] PATTERN     to people on call, at both; ! pages: not now
 //	commit DIR REF                   sets $COMMIT

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -9,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sql asks the story's server, as its administrator, for one value.
+// sql asks the story's server, as its administrator, for one value, or has it do
+// something that answers none.
 func (w *world) sql(query string, args ...any) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -19,7 +21,9 @@ func (w *world) sql(query string, args ...any) (string, error) {
 	}
 	defer conn.Close(ctx)
 	var value any
-	err = conn.QueryRow(ctx, query, args...).Scan(&value)
+	if err = conn.QueryRow(ctx, query, args...).Scan(&value); errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
 	return fmt.Sprint(value), err
 }
 

@@ -206,8 +206,16 @@ func asServant(cmd *exec.Cmd, dir string) error {
 }
 
 // postgresServer starts a server of the story's own, with a bot that may give
-// the role readers, or ends it.
+// the role readers, or ends it, or lets its administrator do something by hand.
 func postgresServer(s *story, args []string) error {
+	if len(args) == 2 && args[0] == "sql" {
+		for statement := range strings.SplitSeq(args[1], ";") {
+			if _, err := s.sql(statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if len(args) != 1 {
 		return errUsage
 	}

@@ -66,11 +66,13 @@ type Config struct {
 }
 
 // A Provider gives access at one GitHub. It keeps nothing but the lists of
-// teams that [Provider.Discover] has read, and is safe for concurrent use.
+// teams that [Provider.Discover] has read, and how many requests GitHub still
+// takes; it is safe for concurrent use.
 type Provider struct {
 	client *github.Client
 	now    func() time.Time
 	found  catalog
+	quota  quota
 }
 
 // New returns a provider. It makes no call.
@@ -135,7 +137,7 @@ func (p *Provider) Subject(ctx context.Context, t access.Target, who access.Acco
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s#%d", who.GitHub, id), nil
+	return subjectOf(who.GitHub, id), nil
 }
 
 // Has says whether the account has a place in the team, or a direct permission

@@ -67,6 +67,9 @@ func pages[T any](ctx context.Context, p *Provider, path string) (all []T, n int
 		}
 		var items []T
 		resp, err := p.client.Do(ctx, req, &items)
+		if resp != nil {
+			p.quota.note(resp.Rate)
+		}
 		if err != nil {
 			return nil, n, err
 		}

@@ -22,6 +22,8 @@ type place interface {
 	give(ctx context.Context, p *Provider, who account, now holding) (holding, error)
 	// take takes away all that look has found.
 	take(ctx context.Context, p *Provider, who account, now holding) error
+	// holders are the subjects of all who have that rank or a higher one.
+	holders(ctx context.Context, p *Provider) ([]string, error)
 	// check says why nothing could be given or taken there. It changes nothing.
 	check(ctx context.Context, p *Provider) error
 }

@@ -23,11 +23,7 @@ func (r repository) path(rest string) string { return "repos/" + r.owner + "/" +
 // invitation that is accepted meanwhile is found in the list that is read last.
 func (r repository) look(ctx context.Context, p *Provider, who account) (holding, error) {
 	doing := fmt.Sprintf("look whether %s has access to %s", who.login, r)
-	invited, err := list[invitation](ctx, p, r.path("/invitations?"))
-	var direct []github.User
-	if err == nil {
-		direct, err = list[github.User](ctx, p, r.path("/collaborators?affiliation=direct"))
-	}
+	invited, direct, err := r.list(ctx, p)
 	if status(err) == http.StatusNotFound {
 		return holding{}, r.seen(ctx, p)
 	}
@@ -42,6 +38,15 @@ func (r repository) look(ctx context.Context, p *Provider, who account) (holding
 		}
 	}
 	return h, nil
+}
+
+// list reads the invitations and then the direct collaborators.
+func (r repository) list(ctx context.Context, p *Provider) (invited []invitation, direct []github.User, err error) {
+	invited, err = list[invitation](ctx, p, r.path("/invitations?"))
+	if err == nil {
+		direct, err = list[github.User](ctx, p, r.path("/collaborators?affiliation=direct"))
+	}
+	return invited, direct, err
 }
 
 // seen says that the repository is gone, if that can be known: for an App that
@@ -64,7 +69,7 @@ func (r repository) seen(ctx context.Context, p *Provider) error {
 // An invitation as GitHub lists it.
 type invitation struct {
 	ID          int64        `json:"id"`
-	Invitee     *github.User `json:"invitee"`
+	Invitee     *github.User `json:"invitee"`     // nil for who was invited by an address, which is not shown
 	Permissions string       `json:"permissions"` // the name of a role, as in role_name
 	Expired     bool         `json:"expired"`
 	URL         string       `json:"html_url"`

@@ -23,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,6 +139,13 @@ func (p *Provider) Holders(ctx context.Context, t access.Target) ([]string, erro
 		return nil, fmt.Errorf("gitops: %s: %w", at.file, err)
 	}
 	return all, nil
+}
+
+// Covers reports whether two targets are the same list, however it is changed.
+func (p *Provider) Covers(t, other access.Target) bool {
+	a, err := placeOf(t)
+	b, err2 := placeOf(other)
+	return err == nil && err2 == nil && a.repo == b.repo && a.branch == b.branch && a.file == b.file && slices.Equal(a.key, b.key)
 }
 
 // Grant adds the entry at the end of the list, and makes the list, the levels

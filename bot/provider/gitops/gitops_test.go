@@ -20,7 +20,7 @@ import (
 	"countersign/bot/provider/gitops"
 )
 
-var _ bot.Provider = (*gitops.Provider)(nil)
+var _ bot.Lister = (*gitops.Provider)(nil)
 
 const (
 	repo = "https://git.example/access.git"

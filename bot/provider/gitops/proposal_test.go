@@ -444,3 +444,16 @@ func TestProposeReady(t *testing.T) {
 		}
 	}
 }
+
+// TestCovers: the same list is one place, whatever its entries are and however it is
+// changed.
+func TestCovers(t *testing.T) {
+	_, p := newWorld(t, teams)
+	elsewhere := target("a.b", "email")
+	elsewhere.With["branch"] = "next"
+	for i, other := range []access.Target{target("a.b", "github"), proposed("a.b"), target("a", "email"), elsewhere, {}} {
+		if got, want := p.Covers(target("a.b", "email"), other), i < 2; got != want {
+			t.Errorf("%v: %t", other.With, got)
+		}
+	}
+}

@@ -108,6 +108,35 @@ func (p *Provider) Has(ctx context.Context, t access.Target, subject string) (ac
 	return access.Absent, nil
 }
 
+// Holders are the direct members of the role, by whosever grant, but for the bot's
+// own user. A role that is a member may stand for many people. After a move to
+// another server, who was given the access on the old one is named as anybody else:
+// the numbers are other ones there.
+func (p *Provider) Holders(ctx context.Context, t access.Target) (all []string, err error) {
+	at, err := placeOf(t)
+	if err != nil {
+		return nil, err
+	}
+	err = p.do(ctx, at, func(ctx context.Context, tx pgx.Tx) error {
+		s, err := look(ctx, tx, at, subject{})
+		if err == nil && s.given != nil {
+			all, err = s.members(ctx, tx)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// Covers reports whether two targets are the same role.
+func (p *Provider) Covers(t, other access.Target) bool {
+	a, err := placeOf(t)
+	b, err2 := placeOf(other)
+	return err == nil && err2 == nil && a.env == b.env && a.role == b.role
+}
+
 // Grant makes the subject a member of the role, unless it is one already.
 func (p *Provider) Grant(ctx context.Context, o access.Order) error {
 	at, who, err := parse(o.Target, o.Subject)

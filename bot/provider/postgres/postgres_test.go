@@ -37,6 +37,8 @@ func TestOnServers(t *testing.T) {
 		{"not refused", notRefused},
 		{"no admin option", noAdminOption},
 		{"revokes what it would refuse", revokesAnyway},
+		{"holders", holders},
+		{"too many holders", tooMany},
 		{"renamed", renamed},
 		{"moved", moved},
 		{"role gone", roleGone},

@@ -98,6 +98,31 @@ func (s state) memberships(ctx context.Context, tx pgx.Tx) ([]membership, error)
 	})
 }
 
+// mostMembers is how many members of a role are listed.
+const mostMembers = 10_000
+
+// members are the subjects of all who can use the given role by a membership of
+// their own, but for our own user, who must have one to give it.
+func (s state) members(ctx context.Context, tx pgx.Tx) ([]string, error) {
+	sql := `SELECT DISTINCT r.rolname, r.oid FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE m.roleid = $1::oid AND m.member <> $2::oid`
+	if s.me.version >= manyGrantors {
+		sql += ` AND (m.inherit_option OR m.set_option)`
+	}
+	rows, err := tx.Query(ctx, sql+fmt.Sprintf(` ORDER BY 1 LIMIT %d`, mostMembers+1), int64(s.given.oid), int64(s.me.oid))
+	if err != nil {
+		return nil, err
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		m := subject{cluster: s.me.cluster}
+		err := row.Scan(&m.name, &m.oid)
+		return m.String(), err
+	})
+	if len(all) > mostMembers {
+		err = failure("%q has more than %d members, too many to look at", s.given.name, mostMembers)
+	}
+	return all, err
+}
+
 // login is the number under which the member logs in; 0 if that is not known.
 // A role that was dropped may still have sessions, under its old number.
 func (s state) login(who subject) uint32 {

@@ -60,6 +60,7 @@ type User struct{ Login, Kind string }
 type Team struct {
 	Members map[int64]string
 	Below   map[int64]bool // members of child teams
+	Invited []string       // addresses of people who have no account yet
 	Synced  bool
 }
 
@@ -78,6 +79,7 @@ type Invite struct {
 	Who     int64
 	Role    string
 	Expired bool
+	Mailed  bool // to somebody without an account; then Who is 0
 }
 
 // A Reply is an answer that a test asks for.
@@ -203,7 +205,9 @@ func (h *Hub) check(r *http.Request, path string) {
 		}
 	case strings.HasSuffix(path, "/pulls"):
 		allowed = []string{"state", "head", "base", "sort", "direction", "per_page"}
-	case strings.HasSuffix(path, "/invitations"), strings.HasSuffix(path, "/teams"), strings.HasSuffix(path, "/members"), path == "/installation/repositories":
+	case strings.HasSuffix(path, "/members"):
+		allowed = []string{"role", "per_page", "page"}
+	case strings.HasSuffix(path, "/invitations"), strings.HasSuffix(path, "/teams"), path == "/installation/repositories":
 		allowed = []string{"per_page", "page"}
 	}
 	for k, v := range r.URL.Query() {
@@ -268,6 +272,8 @@ func (h *Hub) serve(r *http.Request, body []byte, path string) Reply {
 		return OK(teamJSON(p[3]))
 	case is("GET", 5, "orgs", "", "teams", "", "members"):
 		return h.inTeam(r, p[1]+"/"+p[3])
+	case is("GET", 5, "orgs", "", "teams", "", "invitations"):
+		return h.toTeam(r, p[1]+"/"+p[3])
 	case len(p) == 6 && p[0] == "orgs" && p[2] == "teams" && p[4] == "memberships":
 		return h.membership(r, body, p[1]+"/"+p[3], p[5])
 	case len(p) >= 4 && p[0] == "repos":

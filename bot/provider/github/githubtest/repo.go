@@ -85,8 +85,12 @@ func (h *Hub) collaborators(at *Repo) []any {
 
 // Invitation is one as GitHub shows it.
 func (h *Hub) Invitation(i Invite, name string) map[string]any {
+	var who any // nobody's account yet
+	if !i.Mailed {
+		who = h.Show(i.Who)
+	}
 	return map[string]any{
-		"id": i.ID, "node_id": "RI_x", "invitee": h.Show(i.Who), "inviter": h.Show(106), "permissions": i.Role, "expired": i.Expired,
+		"id": i.ID, "node_id": "RI_x", "invitee": who, "inviter": h.Show(106), "permissions": i.Role, "expired": i.Expired,
 		"created_at": "2026-11-23T10:00:00Z", "html_url": "https://github.com/" + name + "/invitations", "url": h.URL + "/user/repository_invitations/1",
 	}
 }

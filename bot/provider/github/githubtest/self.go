@@ -36,17 +36,49 @@ func (h *Hub) look(name string) Reply {
 	return OK(one)
 }
 
-// inTeam are those who are in a team; who was only invited is not.
+// inTeam are those who are in a team or in one below it; who was only invited is not.
 func (h *Hub) inTeam(r *http.Request, name string) Reply {
+	t := h.Teams[name]
+	if t == nil || h.Blind {
+		return NotFound()
+	}
+	role := r.URL.Query().Get("role")
+	if !slices.Contains([]string{"", "all", "member", "maintainer"}, role) {
+		h.report("members with role %q", role)
+	}
+	in := map[int64]string{}
+	for id := range t.Below {
+		in[id] = "member"
+	}
+	for id, as := range t.Members {
+		if !strings.HasPrefix(as, "pending ") {
+			in[id] = as
+		}
+	}
+	var all []any
+	for _, id := range slices.Sorted(maps.Keys(in)) {
+		if role == "" || role == "all" || role == in[id] {
+			all = append(all, h.Show(id))
+		}
+	}
+	return h.page(r, all)
+}
+
+// toTeam are the open invitations to a team. Each has an id of its own, and who was
+// invited by an address has no login.
+func (h *Hub) toTeam(r *http.Request, name string) Reply {
 	t := h.Teams[name]
 	if t == nil || h.Blind {
 		return NotFound()
 	}
 	var all []any
 	for _, id := range slices.Sorted(maps.Keys(t.Members)) {
-		if !strings.HasPrefix(t.Members[id], "pending ") {
-			all = append(all, h.Show(id))
+		if strings.HasPrefix(t.Members[id], "pending ") {
+			all = append(all, map[string]any{"id": 9000 + id, "login": h.Users[id].Login, "email": nil, "role": "direct_member", "inviter": h.Show(106)})
 		}
+	}
+	for i, address := range t.Invited {
+		all = append(all, map[string]any{"id": 9900 + i, "login": nil, "email": address, "role": "direct_member", "inviter": h.Show(106)})
 	}
 	return h.page(r, all)
 }
