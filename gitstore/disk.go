@@ -2,6 +2,7 @@ package gitstore
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,6 +85,18 @@ func (d *disk) makeDirs(dir string, mode fs.FileMode) error {
 // writeTemp writes data to a new file in dir and syncs it. The caller renames
 // or removes it.
 func (d *disk) writeTemp(dir, pattern string, mode fs.FileMode, data ...[]byte) (path string, err error) {
+	return d.writeTempBy(dir, pattern, mode, func(w io.Writer) error {
+		for _, part := range data {
+			if _, err := w.Write(part); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// writeTempBy is writeTemp of what fn writes.
+func (d *disk) writeTempBy(dir, pattern string, mode fs.FileMode, fn func(io.Writer) error) (path string, err error) {
 	f, err := os.CreateTemp(dir, pattern)
 	if err != nil {
 		return "", err
@@ -94,10 +107,8 @@ func (d *disk) writeTemp(dir, pattern string, mode fs.FileMode, data ...[]byte) 
 			os.Remove(f.Name())
 		}
 	}()
-	for _, part := range data {
-		if _, err := f.Write(part); err != nil {
-			return "", err
-		}
+	if err := fn(f); err != nil {
+		return "", err
 	}
 	if err := f.Chmod(mode); err != nil {
 		return "", err

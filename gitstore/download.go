@@ -2,9 +2,7 @@ package gitstore
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +11,6 @@ import (
 	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 
 	"countersign/gitstore/remote"
 )
@@ -109,14 +105,17 @@ func (d *download) run(ctx context.Context, p *remote.Pull, want, have []string)
 	if err := buffered.Flush(); err != nil {
 		return fmt.Errorf("write pack: %w", err)
 	}
-	sum, index, err := indexPack(f)
+	x, err := indexPack(ctx, d.pack)
 	if err != nil {
 		return fmt.Errorf("pack from %s: %w", r.upstream, err)
 	}
 	if err := errors.Join(f.Chmod(0o444), r.disk.sync(f)); err != nil {
 		return fmt.Errorf("write pack: %w", err)
 	}
-	if d.idx, err = r.disk.writeTemp(r.privateDir(), tempDownload, 0o444, index); err != nil {
+	d.idx, err = r.disk.writeTempBy(r.privateDir(), tempDownload, 0o444, func(w io.Writer) error {
+		return writeIndex(w, x.items(), x.sum)
+	})
+	if err != nil {
 		return fmt.Errorf("write pack index: %w", err)
 	}
 	if err := r.makeDirs(r.objects.packDir()); err != nil {
@@ -127,59 +126,10 @@ func (d *download) run(ctx context.Context, p *remote.Pull, want, have []string)
 		return err
 	}
 	defer lock.unlock()
-	if _, err = r.namePack(d.pack, d.idx, sum); err != nil {
+	if _, err = r.namePack(d.pack, d.idx, x.sum); err != nil {
 		return err
 	}
 	d.pack, d.idx = "", ""
 	_ = r.tidy() // see there for why the error may go
 	return nil
-}
-
-// indexPack checks a pack and returns its checksum and its index. The ids in it
-// are computed from what the pack holds, so that none can lie.
-func indexPack(f *os.File) (sum plumbing.Hash, index []byte, err error) {
-	if sum, err = packSum(f); err != nil {
-		return sum, nil, err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return sum, nil, err
-	}
-	var iw idxfile.Writer
-	parser, err := packfile.NewParser(packfile.NewScanner(f), &iw)
-	if err != nil {
-		return sum, nil, err
-	}
-	if _, err := parser.Parse(); err != nil {
-		return sum, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	idx, err := iw.Index()
-	if err != nil {
-		return sum, nil, err
-	}
-	var buf bytes.Buffer
-	_, err = idxfile.NewEncoder(&buf).Encode(idx)
-	return sum, buf.Bytes(), err
-}
-
-// packSum compares the checksum at the end of a pack with its bytes.
-func packSum(f *os.File) (sum plumbing.Hash, err error) {
-	info, err := f.Stat()
-	if err != nil {
-		return sum, err
-	}
-	body := info.Size() - hashSize
-	if body < packHeader {
-		return sum, fmt.Errorf("%w: it broke off", ErrCorrupt)
-	}
-	h := sha1.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, 0, body)); err != nil {
-		return sum, err
-	}
-	if _, err := f.ReadAt(sum[:], body); err != nil {
-		return sum, err
-	}
-	if !bytes.Equal(h.Sum(nil), sum[:]) {
-		return sum, fmt.Errorf("%w: its checksum is wrong, or it broke off", ErrCorrupt)
-	}
-	return sum, nil
 }

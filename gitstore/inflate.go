@@ -16,6 +16,7 @@ import (
 type inflater struct {
 	src bytes.Reader
 	z   io.Reader // nil before the first stream
+	buf [16 << 10]byte
 }
 
 // inflaters are those that nobody uses at the moment.
@@ -33,6 +34,31 @@ func inflate(raw []byte, size int64) (data []byte, used int, err error) {
 	used = len(raw) - f.src.Len()
 	f.src.Reset(nil)
 	return data, used, err
+}
+
+// inflateTo is inflate that keeps nothing: what it decompresses goes to a writer
+// that never fails.
+func inflateTo(to io.Writer, raw []byte, size int64) (used int, err error) {
+	f := inflaters.Get().(*inflater)
+	defer inflaters.Put(f)
+	err = f.start(raw)
+	for err == nil {
+		var n int
+		n, err = f.z.Read(f.buf[:])
+		_, _ = to.Write(f.buf[:n])
+		if size -= int64(n); size < 0 {
+			return 0, errors.New("more bytes than announced")
+		}
+	}
+	used = len(raw) - f.src.Len()
+	f.src.Reset(nil)
+	if err == io.EOF && size > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != io.EOF {
+		return 0, err
+	}
+	return used, nil
 }
 
 // start begins a stream.

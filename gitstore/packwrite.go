@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/hash"
 )
 
@@ -133,22 +132,8 @@ func (w *packWriter) build() (b builtPack, err error) {
 	w.body.Write(b.sum[:])
 	b.parts = [2][]byte{head, w.body.Bytes()}
 
-	var iw idxfile.Writer
-	if err := iw.OnHeader(uint32(len(w.entries))); err != nil {
-		return b, err
-	}
-	for _, e := range w.entries {
-		iw.Add(e.id, e.off, e.crc)
-	}
-	if err := iw.OnFooter(b.sum); err != nil {
-		return b, err
-	}
-	idx, err := iw.Index()
-	if err != nil {
-		return b, err
-	}
 	var buf bytes.Buffer
-	_, err = idxfile.NewEncoder(&buf).Encode(idx)
+	err = writeIndex(&buf, w.entries, b.sum)
 	b.index = buf.Bytes()
 	return b, err
 }
