@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,9 +18,11 @@ import (
 
 // TestMain lets scripts run this program under its own name: the test binary
 // called so is the program.
+// atOnce is how many stories are played at once: they wait more than they work.
+var atOnce = 12
+
 func TestMain(m *testing.M) {
-	// Stories wait more than they work.
-	if err := flag.Set("test.parallel", "12"); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
 		panic(err)
 	}
 	testscript.Main(suite{m}, map[string]func(){"countersign": main})
