@@ -2,4 +2,4 @@
 
 package main
 
-func init() { atOnce = 6 } // the race detector makes each of them work much more
+func init() { storiesAtOnce = 6 } // the race detector makes each of them work much more

@@ -18,11 +18,11 @@ import (
 
 // TestMain lets scripts run this program under its own name: the test binary
 // called so is the program.
-// atOnce is how many stories are played at once: they wait more than they work.
-var atOnce = 12
+// storiesAtOnce is how many stories are played at once: they wait more than they work.
+var storiesAtOnce = 12
 
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(storiesAtOnce)); err != nil {
 		panic(err)
 	}
 	testscript.Main(suite{m}, map[string]func(){"countersign": main})
