@@ -22,13 +22,18 @@ import (
 )
 
 // kills is how often the kill -9 test kills. A long run: -kills=300.
-var kills = flag.Int("kills", 10, "how often to kill a writing process")
+var kills = flag.Int("kills", 4, "how often to kill a writing process; above 10 TestPowerCut cuts more often too")
 
 // TestMain lets the test binary be the process that is killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("GITSTORE_TEST_WRITER"); dir != "" {
 		fmt.Fprintln(os.Stderr, runWriter(dir, os.Getenv("GITSTORE_TEST_DIE_AT")))
 		os.Exit(1)
+	}
+	// Tests wait for disks, processes and what hangs more than for a processor.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("12")
 	}
 	os.Exit(m.Run())
 }
@@ -183,11 +188,13 @@ func (s *crashSite) judge(t *testing.T) {
 
 // TestKillAtEachStep kills a writer at each step of a write.
 func TestKillAtEachStep(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
 	for _, step := range gitstore.Steps() {
 		t.Run(strings.ReplaceAll(step, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			s := newCrashSite(t)
 			s.run(t, step, time.Minute)
 			if len(s.acked) == 0 {
@@ -200,6 +207,7 @@ func TestKillAtEachStep(t *testing.T) {
 
 // TestKill kills a writer at any moment, again and again in one repository.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
@@ -217,6 +225,7 @@ func TestKill(t *testing.T) {
 // TestKillMirrored kills a writer that writes through a mirror: what it has
 // acknowledged is at the remote, and the mirror stays sound.
 func TestKillMirrored(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
@@ -243,9 +252,11 @@ func isThere(path string) bool {
 // TestFailAtEachStep lets each step of a write fail once: the caller learns
 // whether it may have been written, and trying again ends well.
 func TestFailAtEachStep(t *testing.T) {
+	t.Parallel()
 	for _, step := range gitstore.Steps() {
 		for _, reopen := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/reopen=%v", strings.ReplaceAll(step, " ", "_"), reopen), func(t *testing.T) {
+				t.Parallel()
 				testFailAt(t, step, reopen)
 			})
 		}

@@ -33,6 +33,7 @@ func to(text string) func([]byte) ([]byte, error) {
 }
 
 func TestEdit(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, path, old string }{
 		{"at the top", "a.yaml", "old\n"},
 		{"below", "x/y/b.yaml", "old b\n"},
@@ -119,6 +120,7 @@ func TestEditKeepsMode(t *testing.T) {
 
 // TestEditContended has many writers that each add a line.
 func TestEditContended(t *testing.T) {
+	t.Parallel()
 	dir := bareWith(t, map[string]string{"list": ""})
 	var wg sync.WaitGroup
 	for range 2 {

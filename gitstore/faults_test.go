@@ -19,6 +19,7 @@ import (
 // is written finds it, who was told that it is not does not, who was told that
 // nobody knows finds out; and the log goes on. The real git judges what is there.
 func TestRemoteFaults(t *testing.T) {
+	t.Parallel()
 	faults := []gitstoretest.Fault{gitstoretest.Fails, gitstoretest.FailsApplied, gitstoretest.Hangs, gitstoretest.HangsApplied}
 	for _, restart := range []bool{false, true} {
 		for _, f := range faults {
@@ -38,9 +39,14 @@ func TestRemoteFaults(t *testing.T) {
 	}
 }
 
+// hangs is how long what hangs is waited for. What does not hang takes a fraction of
+// it, on a busy machine too.
+const hangs = 4 * time.Second
+
 func faultyRemote(t *testing.T, what string, f gitstoretest.Fault, restart bool) {
 	var left atomic.Int32 // how often it goes wrong
 	u := overHTTP(t)
+	u.config.Patience = hangs
 	u.web.Fault = func(service string, act bool) gitstoretest.Fault {
 		hit := what == "push" && service == "git-receive-pack" && act ||
 			what == "list for a push" && service == "git-receive-pack" && !act ||
@@ -52,7 +58,7 @@ func faultyRemote(t *testing.T, what string, f gitstoretest.Fault, restart bool)
 	}
 	dir := filepath.Join(t.TempDir(), "mirror.git")
 	repo := u.mirror(t, dir)
-	gitstore.SetPushWait(repo, 3*time.Second)
+	gitstore.SetPushWait(repo, hangs)
 	l := openLogIn(t, repo, nil)
 	mustAppend(t, l, batch(1, 0, 1))
 	if what == "fetch" { // there is something to fetch only if somebody else writes
@@ -60,7 +66,7 @@ func faultyRemote(t *testing.T, what string, f gitstoretest.Fault, restart bool)
 		mustAppend(t, other, batch(5, 0, 1))
 	}
 	left.Store(1)
-	told := appendWithin(l, 3*time.Second)
+	told := appendWithin(l, hangs)
 	left.Store(0)
 	if restart {
 		l = openLogIn(t, u.mirror(t, dir), nil)

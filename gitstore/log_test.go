@@ -150,6 +150,7 @@ func TestAppendConflict(t *testing.T) {
 // TestAppendForgetsTrees appends on many days: only the way to the newest
 // entry stays in memory.
 func TestAppendForgetsTrees(t *testing.T) {
+	t.Parallel()
 	l := openLog(t, gitstoretest.Upstream(t), nil)
 	for day := range 20 {
 		mustAppend(t, l, batch(200*day, 0, 1))

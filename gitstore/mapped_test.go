@@ -14,6 +14,7 @@ import (
 // fails, is an error. It would end the program otherwise, and with it all that
 // is still to be revoked.
 func TestCutUnderReader(t *testing.T) {
+	t.Parallel()
 	for _, ext := range []string{".pack", ".idx"} {
 		dir := gitstoretest.Upstream(t)
 		l := openLog(t, dir, nil)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -152,7 +154,20 @@ func (r *Repo) publish(w *packWriter) (path string, err error) {
 // files, or a pack that nothing refers to, or a pack without its index: all of
 // them harmless, since no ref names a commit before its pack is published. The
 // caller holds the write lock.
+//
+// git gc, which heeds no lock of ours, may take the pack away before it is open: no
+// ref leads to it yet. Then it is written again.
 func (r *Repo) publishPack(b builtPack) (path string, err error) {
+	for range 3 {
+		path, err = r.tryPublish(b)
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return path, err
+}
+
+func (r *Repo) tryPublish(b builtPack) (path string, err error) {
 	dir := r.objects.packDir()
 	if err := r.makeDirs(dir); err != nil {
 		return "", fmt.Errorf("write pack: %w", err)

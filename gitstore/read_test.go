@@ -29,6 +29,9 @@ func TestOpenRefused(t *testing.T) {
 		return dir
 	}
 	grafted := gitstoretest.Clone(t, work, "--bare")
+	if err := os.MkdirAll(filepath.Join(grafted, "info"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(grafted, "info/grafts"), []byte(gitstoretest.Git(t, work, "rev-parse", "HEAD")+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 // TestTidy merges packs, under the eyes of a reader that had them open.
 func TestTidy(t *testing.T) {
+	t.Parallel()
 	dir := gitstoretest.Upstream(t)
 	signer := newSigner(t)
 	repo := openRepo(t, dir)
@@ -22,22 +23,22 @@ func TestTidy(t *testing.T) {
 		t.Fatal(err)
 	}
 	var reader *gitstore.Log
-	for n := range 100 {
+	for n := range 70 {
 		mustAppend(t, l, batch(n, 0, 1))
 		if n == 20 {
 			reader = openLog(t, dir, nil)
 		}
 	}
 	if got := gitstore.Packs(repo); got > 40 {
-		t.Errorf("%d packs after 101 writes", got)
+		t.Errorf("%d packs after 71 writes", got)
 	}
 	if _, err := reader.Sync(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	entries, _ := scan(t, reader, "")
 	gitstoretest.Judge(t, dir, gitstoretest.Log{Entries: entries, Signer: signer, Email: bot.Email})
-	if len(entries) != 100 {
-		t.Errorf("%d entries, want 100", len(entries))
+	if len(entries) != 70 {
+		t.Errorf("%d entries, want 70", len(entries))
 	}
 }
 
@@ -74,6 +75,7 @@ func packFiles(t *testing.T, dir string) []string {
 
 // TestTidySparesGit leaves alone what git has marked, and what holds deltas.
 func TestTidySparesGit(t *testing.T) {
+	t.Parallel()
 	dir, _, packs := manyPacks(t)
 	if err := os.WriteFile(strings.TrimSuffix(packs[7], ".pack")+".keep", nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -108,6 +110,7 @@ func TestTidySparesGit(t *testing.T) {
 // TestTidyKeepsDamageVisible does not merge a pack whose bytes have changed:
 // a new checksum would make them look sound.
 func TestTidyKeepsDamageVisible(t *testing.T) {
+	t.Parallel()
 	dir, l, packs := manyPacks(t)
 	if err := os.Chmod(packs[3], 0o644); err != nil {
 		t.Fatal(err)

@@ -103,6 +103,7 @@ func TestVerifyGoodLog(t *testing.T) {
 // TestVerifyFindsTampering has git itself add commits that a log must not
 // contain, in the bot's name and with the bot's key unless it is the point.
 func TestVerifyFindsTampering(t *testing.T) {
+	t.Parallel()
 	first := batch(1, 0, 1).Entries[0].Path
 	for _, tt := range []struct {
 		name   string
@@ -204,6 +205,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 		}, "first commit does not hold exactly"},
 	} {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			s := newLogSite(t)
 			w := newForger(t, s)
 			tt.tamper(t, w)
@@ -317,6 +319,7 @@ func (w *forger) rewriteHead(old, new string) {
 
 // TestVerifyFindsDamage puts other bytes behind the id of an object.
 func TestVerifyFindsDamage(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, spec, says string }{
 		{"file", "audit~2:" + batch(1, 0, 1).Entries[0].Path, "not those of its id"},
 		{"tree", "audit~1:requests", "not those of its id"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,8 @@ import (
 // several processes would be. Each writes requests of its own, and all write
 // to one request, deciding again on every conflict.
 func TestManyWriters(t *testing.T) {
-	const logs, goroutines, each = 3, 4, 10
+	t.Parallel()
+	const logs, goroutines, each = 3, 4, 5
 	dir := gitstoretest.Upstream(t)
 	signer := newSigner(t)
 	var wg sync.WaitGroup
@@ -323,6 +325,7 @@ func TestStaleLocks(t *testing.T) {
 
 // TestClones reads and writes a log in all the forms in which git keeps one.
 func TestClones(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	origin := gitstoretest.Upstream(t)
 	if _, err := openRepo(t, origin).Create(ctx, gitstore.Creation{
@@ -364,6 +367,7 @@ func TestClones(t *testing.T) {
 		},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			dir := clone(t)
 			l := openLog(t, dir, signer)
 			got, _ := scan(t, l, "")
@@ -380,6 +384,7 @@ func TestClones(t *testing.T) {
 
 // TestGitWorksMeanwhile repacks and packs refs while entries are written.
 func TestGitWorksMeanwhile(t *testing.T) {
+	t.Parallel()
 	dir := gitstoretest.Upstream(t)
 	l := openLog(t, dir, nil)
 	done := make(chan error)
@@ -412,15 +417,44 @@ func TestGitWorksMeanwhile(t *testing.T) {
 	gitstoretest.Judge(t, dir, gitstoretest.Log{Entries: entries})
 }
 
+// TestGitTakesThePack has git take away a pack that no ref leads to yet, as git gc
+// does: it is written again.
+func TestGitTakesThePack(t *testing.T) {
+	dir := gitstoretest.Upstream(t)
+	repo := openRepo(t, dir)
+	l := openLogIn(t, repo, nil)
+	before, taken := packFiles(t, dir), false
+	gitstore.SetFault(repo, func(step string) error {
+		if step != "pack directory sync" || taken {
+			return nil
+		}
+		taken = true
+		for _, pack := range packFiles(t, dir) {
+			if !slices.Contains(before, pack) {
+				_ = os.Remove(strings.TrimSuffix(pack, ".pack") + ".idx")
+				_ = os.Remove(pack)
+			}
+		}
+		return nil
+	})
+	mustAppend(t, l, batch(1, 0, 2))
+	entries, _ := scan(t, l, "")
+	gitstoretest.Judge(t, dir, gitstoretest.Log{Entries: entries})
+	if len(entries) != 2 || !taken {
+		t.Errorf("%d entries, want 2; the pack was taken: %t", len(entries), taken)
+	}
+}
+
 // TestReadersMeanwhile has many readers of one Repo while another Repo writes
 // and merges packs under them.
 func TestReadersMeanwhile(t *testing.T) {
+	t.Parallel()
 	dir := gitstoretest.Upstream(t)
 	l := openLog(t, dir, nil)
 	reader := openLog(t, dir, nil)
 	var stop atomic.Bool
 	var wg sync.WaitGroup
-	for range 3 {
+	for range 2 {
 		wg.Go(func() {
 			for !stop.Load() {
 				if _, err := reader.Sync(context.Background()); err != nil {
@@ -434,7 +468,7 @@ func TestReadersMeanwhile(t *testing.T) {
 			}
 		})
 	}
-	for n := range 70 {
+	for n := range 50 { // packs are merged from 32 on
 		mustAppend(t, l, batch(n, 0, 1))
 	}
 	stop.Store(true)

@@ -15,7 +15,7 @@ import (
 
 // maxSignatures is how many of the newest commits have their signature checked
 // by git, which starts two processes for each.
-const maxSignatures = 25
+const maxSignatures = 10
 
 // Log is what a log should be in the eyes of git.
 type Log struct {

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 var ErrRefused = errors.New("the remote refused the push")
 
 const (
-	// patience is how long the remote may take to begin its answer.
+	// patience is how long the remote may take to begin its answer, unless set otherwise.
 	patience = 10 * time.Second
 	// stall is how long a transfer may stand still.
 	stall = 30 * time.Second
@@ -43,6 +44,9 @@ type Config struct {
 	// KnownHosts are the files with the keys of hosts; nil means those of the
 	// user and of the machine. A host that is in none of them is not spoken to.
 	KnownHosts []string
+
+	// Patience is how long the remote may take to begin its answer; 0 means 10 s.
+	Patience time.Duration
 }
 
 // Remote is a repository elsewhere. It is safe for use by several goroutines.
@@ -107,7 +111,8 @@ type session struct {
 func (s *session) Close() { s.line.close() }
 
 func (r *Remote) begin(ctx context.Context, service string) (*session, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
+	wait := cmp.Or(r.config.Patience, patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("no answer within %v", wait))
 	defer cancel()
 	l, err := r.dial(ctx, service)
 	if err != nil {
