@@ -28,7 +28,9 @@ func TestBrowserPictures(t *testing.T) {
 			for _, width := range []int64{1440, 420} {
 				s.pictures(request, fmt.Sprintf("%s-%d", scheme, width), width)
 			}
-			s.readme(request, map[string]string{"light": "demo", "dark": "demo-dark"}[scheme])
+			suffix := map[string]string{"light": "", "dark": "-dark"}[scheme]
+			s.readme(request, "demo"+suffix)
+			s.form("form" + suffix)
 		})
 	}
 }
@@ -60,6 +62,14 @@ func atWork(s *stage) string {
 // fileByForm fills in the form and sends it.
 func (w *window) fileByForm(resource, duration, reason, ticket string) {
 	w.t.Helper()
+	w.fillIn(resource, duration, reason, ticket)
+	w.click(submit)
+	w.misses(modal)
+	w.sees(inChannel, reason)
+}
+
+func (w *window) fillIn(resource, duration, reason, ticket string) {
+	w.t.Helper()
 	w.enter(composer, "/access request"+kb.Enter)
 	w.click(control(modal, "resource"))
 	w.keys(resource)
@@ -67,9 +77,13 @@ func (w *window) fileByForm(resource, duration, reason, ticket string) {
 	w.enter(control(modal, "duration"), duration)
 	w.enter(control(modal, "reason"), reason)
 	w.enter(control(modal, "ticket"), ticket)
-	w.click(submit)
-	w.misses(modal)
-	w.sees(inChannel, reason)
+}
+
+// form is the picture of a request that is about to be filed.
+func (s *stage) form(name string) {
+	w := s.open(alice, "c/"+accessChannel, 1000, 820)
+	w.fillIn("payments-admins", "1h", "Refund the double receipts of this morning", "PAY-1440")
+	w.shoot(name)
 }
 
 func (s *stage) pictures(request, name string, width int64) {
