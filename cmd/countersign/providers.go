@@ -67,7 +67,7 @@ func (v *service) openGitops(ctx context.Context, own []*gitstore.Repo) (bot.Pro
 		}
 		e.own = append(e.own, roots...)
 	}
-	pulls := &pullRequests{editor: e, setup: v.setup, known: map[string]*forge.GitHub{}}
+	pulls := &pullRequests{editor: e, setup: v.setup, known: map[string]*forge.GitHub{}, fit: map[string]bool{}}
 	return gitops.New(gitops.Config{Editor: e, Drafts: pulls, Forge: pulls.of})
 }
 

@@ -22,6 +22,7 @@ type pullRequests struct {
 
 	mu    sync.Mutex
 	known map[string]*forge.GitHub // guarded by mu; by address: a client remembers GitHub's limits
+	fit   map[string]bool          // guarded by mu; addresses of repositories that are not the bot's own
 }
 
 // Make implements [gitops.Drafts]. Only what is named as the bot's own is ever
@@ -82,7 +83,24 @@ func (p *pullRequests) of(repo string) (gitops.Forge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return atForge{g}, nil
+	return atForge{g, func(ctx context.Context) error { return p.vet(ctx, repo) }}, nil
+}
+
+// vet refuses the bot's own repositories, before anything is changed there.
+func (p *pullRequests) vet(ctx context.Context, repo string) error {
+	p.mu.Lock()
+	fit := p.fit[repo]
+	p.mu.Unlock()
+	if fit {
+		return nil
+	}
+	if _, err := p.open(ctx, repo); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fit[repo] = true
+	return nil
 }
 
 func (p *pullRequests) github(repo string) (*forge.GitHub, error) {
@@ -109,7 +127,10 @@ func (p *pullRequests) github(repo string) (*forge.GitHub, error) {
 }
 
 // atForge is GitHub in the words of the provider.
-type atForge struct{ *forge.GitHub }
+type atForge struct {
+	*forge.GitHub
+	vet func(context.Context) error
+}
 
 func (f atForge) Pulls(ctx context.Context, base, branch string) ([]gitops.Pull, error) {
 	found, err := f.GitHub.Pulls(ctx, base, branch)
@@ -121,8 +142,25 @@ func (f atForge) Pulls(ctx context.Context, base, branch string) ([]gitops.Pull,
 }
 
 func (f atForge) Open(ctx context.Context, base, branch, title, body string) (gitops.Pull, error) {
+	if err := f.vet(ctx); err != nil {
+		return gitops.Pull{}, err
+	}
 	made, err := f.GitHub.Open(ctx, base, branch, title, body)
 	return gitops.Pull(made), err
+}
+
+func (f atForge) Close(ctx context.Context, number int, title string) error {
+	if err := f.vet(ctx); err != nil {
+		return err
+	}
+	return f.GitHub.Close(ctx, number, title)
+}
+
+func (f atForge) Drop(ctx context.Context, branch string) error {
+	if err := f.vet(ctx); err != nil {
+		return err
+	}
+	return f.GitHub.Drop(ctx, branch)
 }
 
 var (

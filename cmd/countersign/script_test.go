@@ -77,6 +77,7 @@ func (s suite) Run() int {
 //	protect                          nobody pushes to main of the desired state, at SERVED/acme/desired.git
 //	pull merge|close|reopen N        what people do to its pull requests
 //	[!] pull open|stuck|merged|closed N [PATTERN]    what there is of them, and says that; stuck: it conflicts
+//	[!] thief PATTERN                what has come to SERVED/thief/; ! thief: not now. SERVED/moved redirects to there
 //	postgres up|down                 a server with the roles bot, alice and readers; sets $PG_DSN
 //	postgres sql STATEMENTS          what its administrator does by hand
 //	[!] member ROLE GIVEN            at that server, now
@@ -175,11 +176,11 @@ func words() map[string]func(*testscript.TestScript, bool, []string) {
 		"reply": reply, "edit": edit, "delete": deleteReply, "shortcut": shortcut, "home": home,
 		"sees": sees, "loses": loses, "holds": holds, "log": logged, "catch": catch, "record": record, "status": status, "botlog": botlog,
 		"oncall": oncall, "shift": shift, "vendors": vendors, "pages": pages, "alerts": alerts,
-		"receiver": receiver, "githubhas": githubHas, "github": githubAct, "protect": protectDesired, "pull": pull, "postgres": postgresServer, "member": isMember,
+		"receiver": receiver, "githubhas": githubHas, "github": githubAct, "protect": protectDesired, "pull": pull, "thief": thief, "postgres": postgresServer, "member": isMember,
 		"startdemo": startdemo, "deed": deed, "finds": finds,
 		"editconfig": editconfig, "takes": takes, "ready": ready, "page": page, "judge": judging,
 	}
-	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds", "pages", "alerts", "githubhas", "member", "pull"}
+	refusable := []string{"startbot", "click", "submit", "sees", "holds", "log", "botlog", "ready", "finds", "pages", "alerts", "githubhas", "member", "pull", "thief"}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, do := range all {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {

@@ -30,6 +30,7 @@ const hookSecret = "whsec_c3RvcnkgcmVjZWl2ZXIgc2VjcmV0IQ=="
 type places struct {
 	github *githubtest.Hub
 	wrong  complaints
+	thief  complaints // what has come to somebody who should get nothing
 
 	receiver *exec.Cmd
 	hook     atomic.Pointer[url.URL] // nil while nothing receives
@@ -68,6 +69,7 @@ func (p *places) serve(mux *http.ServeMux, base, desired string) error {
 		}
 		forward.ServeHTTP(w, r)
 	})
+	p.serveThief(mux)
 	return p.serveGit(mux, desired)
 }
 

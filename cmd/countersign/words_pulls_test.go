@@ -19,6 +19,7 @@ const atHub = "acme/desired"
 // to whoever has the token for GitHub.
 func (p *places) serveGit(mux *http.ServeMux, desired string) error {
 	p.github.Repos[atHub] = &githubtest.Repo{Dir: desired}
+	p.github.Repos["acme/countersign"] = &githubtest.Repo{Dir: filepath.Join(filepath.Dir(desired), "countersign.git")}
 	web, err := gitstoretest.NewWeb(filepath.Dir(desired))
 	if err != nil {
 		return err

@@ -215,6 +215,8 @@ func (w *world) serveSlack() error {
 	mux.Handle("/incidentio/", vendors)
 	mux.Handle("/api/v3/", vendors)
 	mux.Handle("/acme/", vendors)
+	mux.Handle("/thief/", vendors)
+	mux.Handle("/moved", vendors)
 	mux.Handle("/hook", vendors)
 	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: mux}
 	go func() { _ = srv.Serve(l) }() // ends with Close, and only then
