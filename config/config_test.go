@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"regexp"
@@ -203,6 +204,8 @@ func TestWith(t *testing.T) {
 			map[string]any{"repo": "https://git.example/a.git", "branch": "main", "file": "t.yaml", "key": "a.b", "value": "email"}},
 		{`provider: gitops, with: {repo: /srv/my repo.git, branch: release/1, file: d/t.yaml, key: a, value: github}`,
 			map[string]any{"repo": "/srv/my repo.git", "branch": "release/1", "file": "d/t.yaml", "key": "a", "value": "github"}},
+		{`provider: gitops, with: {repo: /r, file: t.yaml, key: 'hosts."db.example.com".admins', value: email}`,
+			map[string]any{"repo": "/r", "branch": "main", "file": "t.yaml", "key": `hosts."db.example.com".admins`, "value": "email"}},
 		{`provider: gitops, with: {repo: "git@git.example:a/b.git", file: t.yaml, key: a, value: email}`,
 			map[string]any{"repo": "git@git.example:a/b.git", "branch": "main", "file": "t.yaml", "key": "a", "value": "email"}},
 		{`provider: gitops, with: {repo: "git@git.example:a/b.git", file: t.yaml, key: a, value: email, via: pull_request}`,
@@ -227,6 +230,20 @@ func TestWith(t *testing.T) {
 		var again map[string]any
 		if text, err := yaml.Marshal(got); err != nil || yaml.Unmarshal(text, &again) != nil || !reflect.DeepEqual(got, again) {
 			t.Errorf("%s: %#v is %#v after a round trip", tt.text, got, again)
+		}
+	}
+}
+
+// TestListKeys: which keys name a list.
+func TestListKeys(t *testing.T) {
+	for key, ok := range map[string]bool{
+		"a": true, "a.b": true, `a."b.c".d`: true, `"a.b"`: true, `"x y"."z"`: true, `a"b`: true,
+		"": false, "a.": false, ".a": false, "a..b": false, `"a`: false, `"a"b`: false, `a."".b`: false, `a."`: false, `"<<"`: false, `a." b"`: false,
+		strings.Repeat("a.", 19) + "a": true, strings.Repeat("a.", 20) + "a": false,
+	} {
+		_, _, err := config.Read("c.yaml", fmt.Appendf(nil, "version: 1\nslack: {channel: C0123}\nreviewers: [bob@example.com]\nresources:\n- {id: x, provider: gitops, with: {repo: /r, file: t.yaml, key: '%s', value: email}}\n", key))
+		if (err == nil) != ok {
+			t.Errorf("%s: %v, want ok=%t", key, err, ok)
 		}
 	}
 }

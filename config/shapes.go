@@ -141,12 +141,24 @@ func filePath(s string) bool {
 	return true
 }
 
-// listKey reports whether a key names a place in a YAML file.
+// listKey reports whether a key names a place in a YAML file: levels between dots, one
+// with a dot of its own in double quotes.
 func listKey(s string) bool {
-	for part := range strings.SplitSeq(s, ".") {
-		if part == "" || strings.TrimSpace(part) != part || part == "<<" {
+	for n := 1; n <= 20; n++ {
+		level, rest, more := strings.Cut(s, ".")
+		if quoted, ok := strings.CutPrefix(s, `"`); ok {
+			if level, rest, ok = strings.Cut(quoted, `"`); !ok || rest != "" && rest[0] != '.' {
+				return false
+			}
+			rest, more = strings.CutPrefix(rest, ".")
+		}
+		if level == "" || strings.TrimSpace(level) != level || level == "<<" {
 			return false
 		}
+		if !more {
+			return true
+		}
+		s = rest
 	}
-	return strings.Count(s, ".") < 20
+	return false
 }

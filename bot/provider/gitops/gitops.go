@@ -3,7 +3,9 @@
 // GitHub logins of those who have the access.
 //
 // A target's `with` has repo, branch (main unless set), file, key (dots for
-// levels) and value, which is email or github and says what the entries are. With
+// levels; a level with a dot of its own in double quotes, such as
+// hosts."db.example.com".admins) and value, which is email or github and says what
+// the entries are. With
 // via: pull_request nothing is pushed to the branch: the change is proposed, and
 // Grant and Revoke answer [access.Awaiting] until the branch has it. That is for
 // branches that are protected.
@@ -227,6 +229,7 @@ func line(s string) string {
 type place struct {
 	repo, branch, file string
 	key                []string
+	written            string // the key as the target has it
 	value              string // email or github
 	propose            bool   // by a pull request
 }
@@ -236,7 +239,7 @@ func placeOf(t access.Target) (place, error) {
 		s, _ := t.With[key].(string)
 		return s
 	}
-	p := place{repo: get("repo"), branch: get("branch"), file: get("file"), key: strings.Split(get("key"), "."), value: get("value")}
+	p := place{repo: get("repo"), branch: get("branch"), file: get("file"), written: get("key"), value: get("value")}
 	if p.branch == "" {
 		p.branch = "main"
 	}
@@ -245,10 +248,9 @@ func placeOf(t access.Target) (place, error) {
 			return p, fmt.Errorf("gitops: the target has no %s", key)
 		}
 	}
-	for _, level := range p.key {
-		if level == "" {
-			return p, fmt.Errorf("gitops: the target's key %q has an empty level", get("key"))
-		}
+	var ok bool
+	if p.key, ok = levels(p.written); !ok {
+		return p, fmt.Errorf("gitops: the target's key %q has an empty level, or a quote that does not end at one", p.written)
 	}
 	if p.value != "email" && p.value != "github" {
 		return p, fmt.Errorf("gitops: the target's value is %q, not email or github", p.value)
@@ -259,6 +261,30 @@ func placeOf(t access.Target) (place, error) {
 		}
 	}
 	return p, nil
+}
+
+// levels takes a key apart.
+func levels(key string) (all []string, ok bool) {
+	for {
+		level, rest, more := "", "", false
+		if quoted, is := strings.CutPrefix(key, `"`); is {
+			level, rest, ok = strings.Cut(quoted, `"`)
+			more = strings.HasPrefix(rest, ".")
+			if !ok || rest != "" && !more {
+				return nil, false
+			}
+			rest = strings.TrimPrefix(rest, ".")
+		} else {
+			level, rest, more = strings.Cut(key, ".")
+		}
+		if level == "" {
+			return nil, false
+		}
+		if all = append(all, level); !more {
+			return all, true
+		}
+		key = rest
+	}
 }
 
 // checkEntry refuses what is neither an address nor a login: such a thing could

@@ -173,7 +173,8 @@ func (p *Provider) pullsOf(at place) (Forge, error) {
 // draft is the branch on which an entry is proposed. Its name says no more than
 // which one it is: what is read by people stands in the pull request.
 func (at place) draft(verb, subject string) Draft {
-	id := sha256.Sum256([]byte(strings.Join([]string{at.branch, at.file, strings.Join(at.key, "."), strings.ToLower(subject)}, "\x00")))
+	parts := append([]string{at.branch, at.file, strings.ToLower(subject)}, at.key...)
+	id := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return Draft{Repo: at.repo, Base: at.branch, Path: at.file, Branch: fmt.Sprintf("countersign/%s-%x", verb, id[:10])}
 }
 
@@ -188,7 +189,7 @@ func (at place) await(x Pull, o access.Order, c change) error {
 }
 
 // list names the list for people.
-func (at place) list() string { return strings.Join(at.key, ".") + " in " + at.file }
+func (at place) list() string { return at.written + " in " + at.file }
 
 // title is that of the pull request.
 func (c change) title(o access.Order) string {
@@ -199,7 +200,7 @@ func (c change) title(o access.Order) string {
 // body says what merging does. It holds nothing that people wrote.
 func (at place) body(o access.Order, c change) string {
 	var b strings.Builder
-	list := code(strings.Join(at.key, ".")) + " in " + code(at.file)
+	list := code(at.written) + " in " + code(at.file)
 	if c.there {
 		fmt.Fprintf(&b, "Adds %s to %s.\n\nThis gives access to %s, until %s. The access begins when this is merged. Closed without being merged, it is refused. At its end another pull request takes the entry out again.\n\n",
 			code(o.Subject), list, code(o.Resource), o.Expires.UTC().Format(time.RFC3339))
