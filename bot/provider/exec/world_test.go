@@ -125,6 +125,10 @@ func TestContract(t *testing.T) {
 				}
 			},
 			Inject: func(t *testing.T, f bottest.Fault) { write(t, filepath.Join(state, "fault"), string(f)) },
+			Pending: func() bool {
+				_, err := os.Stat(filepath.Join(state, "fault"))
+				return err == nil
+			},
 		}
 	})
 }

@@ -156,7 +156,7 @@ func TestContract(t *testing.T) {
 						Nobody:  access.Account{Email: "nobody@example.com"},
 						Holders: func(_ *testing.T, at access.Target) []string { return h.holders(at) },
 						Give:    h.give, Take: h.take,
-						Inject: h.inject, Settle: h.accept,
+						Inject: h.inject, Pending: h.pending, Settle: h.accept,
 					}
 				})
 			})
@@ -175,6 +175,12 @@ func (h *hub) inject(_ *testing.T, f bottest.Fault) {
 		}
 		h.Fault = f
 	})
+}
+
+// pending reports whether that has not come yet.
+func (h *hub) pending() (yet bool) {
+	h.Do(func() { yet = h.Deaf || h.Fault != "" })
+	return yet
 }
 
 func TestNew(t *testing.T) {

@@ -68,12 +68,26 @@ func (w *world) Edit(ctx context.Context, r, branch, p, message string, change f
 	}
 	switch fault {
 	case bottest.Hangs, bottest.HangsAfter:
+		w.mu.Unlock()
 		<-ctx.Done()
+		w.mu.Lock()
 		return "", ctx.Err()
 	case bottest.Fails, bottest.FailsAfter:
 		return "", bottest.ErrInjected
 	}
 	return fmt.Sprintf("%040x", len(w.messages)), nil
+}
+
+func (w *world) inject(_ *testing.T, f bottest.Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next = f
+}
+
+func (w *world) pending() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.next != ""
 }
 
 func (w *world) change(message string, change func([]byte) ([]byte, error)) error {
@@ -170,7 +184,7 @@ func TestContract(t *testing.T) {
 			bottest.TestProvider(t, func(t *testing.T) bottest.Fixture {
 				w, p := newWorld(t, tt.file)
 				f := fixture(t, p, tt.a, tt.b, func() []byte { return w.data }, func(d []byte) { w.data = d })
-				f.Inject = func(_ *testing.T, x bottest.Fault) { w.next = x }
+				f.Inject, f.Pending = w.inject, w.pending
 				if !strings.HasPrefix(tt.name, "block") {
 					f.Give, f.Take = nil, nil
 				}

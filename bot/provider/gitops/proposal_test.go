@@ -236,7 +236,7 @@ func TestProposeContract(t *testing.T) {
 				f := fixture(t, p, proposed("teams.payments.members"), proposed("teams.search.members"), read, func(d []byte) { o.data = d })
 				f.Settle = func(*testing.T) { o.mergeAll() }
 				if quick {
-					f.Inject = func(_ *testing.T, x bottest.Fault) { o.next = x }
+					f.Inject, f.Pending = o.inject, o.pending
 				}
 				return f
 			})

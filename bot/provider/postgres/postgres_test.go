@@ -86,7 +86,7 @@ func contract(t *testing.T, s *server) {
 						s.exec(t, "GRANT "+at.With["role"].(string)+" TO "+quote(member))
 					},
 					Take:   func(t *testing.T, at access.Target, subject string) { s.take(t, at.With["role"].(string), subject) },
-					Inject: x.inject,
+					Inject: x.inject, Pending: x.waiting,
 				}
 			})
 		})

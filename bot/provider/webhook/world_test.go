@@ -213,6 +213,11 @@ func (w *world) fixture(t *testing.T) bottest.Fixture {
 			defer w.mu.Unlock()
 			w.next = f
 		},
+		Pending: func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.next != ""
+		},
 	}
 }
 
