@@ -16,6 +16,7 @@ import (
 	"countersign/bot"
 	"countersign/bot/access"
 	"countersign/bot/ledger"
+	"countersign/bot/provider/gitops"
 	"countersign/gitstore"
 )
 
@@ -271,7 +272,7 @@ func (e editor) Edit(ctx context.Context, path, branch, file, message string, ch
 	}
 	commit, err := repo.Edit(ctx, gitstore.Edit{Branch: branch, Path: file, Message: message, Author: e.identity, Signer: e.signer}, change)
 	if errors.Is(err, gitstore.ErrRefused) {
-		err = fmt.Errorf("%w: where the branch is protected, add via: pull_request", err)
+		err = fmt.Errorf("%w: %w", gitops.ErrRefused, err)
 	}
 	return commit, err
 }

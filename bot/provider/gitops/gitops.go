@@ -44,11 +44,16 @@ type Editor interface {
 	// time that somebody else moved the branch meanwhile. An error of change
 	// ends the edit and is returned, possibly wrapped. Where change answers the
 	// bytes that it was given, nothing is committed. After nil the commit is
-	// durable; after an error it may exist.
+	// durable; after an error it may exist. The error wraps [ErrRefused] where the
+	// branch takes no push.
 	Edit(ctx context.Context, repo, branch, path, message string, change func(old []byte) ([]byte, error)) (commit string, err error)
 	// Read answers the bytes of a file; nil and no error where it does not exist.
 	Read(ctx context.Context, repo, branch, path string) ([]byte, error)
 }
+
+// ErrRefused says that a branch takes no push of the bot's: it is protected, or a hook
+// has refused what was pushed. Nothing was written.
+var ErrRefused = errors.New("the push was refused")
 
 // Config is what a [Provider] is made of.
 type Config struct {
@@ -182,17 +187,29 @@ func (p *Provider) bring(ctx context.Context, o access.Order, c change) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("gitops: %s: %w", c.verb, err)
 	}
+	do := p.push
 	if at.propose {
-		err = p.propose(ctx, at, o, c)
-	} else {
-		_, err = p.editor.Edit(ctx, at.repo, at.branch, at.file, message(o, c), func(old []byte) ([]byte, error) {
-			return c.edit(old, at.key, o.Subject)
-		})
+		do = p.propose
 	}
-	if err != nil {
+	if err := do(ctx, at, o, c); err != nil {
 		return fmt.Errorf("gitops: %s in %s of branch %s: %w", c.verb, at.file, at.branch, err)
 	}
 	return nil
+}
+
+// push brings a change about by a push. The target of an access is pinned, and the
+// branch may be protected only since it was given: then its end is proposed.
+func (p *Provider) push(ctx context.Context, at place, o access.Order, c change) error {
+	_, err := p.editor.Edit(ctx, at.repo, at.branch, at.file, message(o, c), func(old []byte) ([]byte, error) {
+		return c.edit(old, at.key, o.Subject)
+	})
+	if !errors.Is(err, ErrRefused) {
+		return err
+	}
+	if _, none := p.pullsOf(at); none == nil && !c.there {
+		return p.propose(ctx, at, o, c)
+	}
+	return fmt.Errorf("%w: where the branch is protected, add via: pull_request", err)
 }
 
 // message is the message of the commit. Its trailers are for programs.

@@ -21,6 +21,7 @@ import (
 type office struct {
 	world
 	quick bool // merges whatever is opened, at once
+	late  bool // was protected only after access was given by a push
 
 	branches map[string]branch // guarded by mu, as all below
 	pulls    []*request
@@ -86,8 +87,10 @@ func (o *office) step(ctx context.Context, opens bool, do func() error) error {
 }
 
 func (o *office) Edit(context.Context, string, string, string, string, func([]byte) ([]byte, error)) (string, error) {
-	o.t.Error("the base is pushed to")
-	return "", errors.New("protected")
+	if !o.late {
+		o.t.Error("the base is pushed to")
+	}
+	return "", fmt.Errorf("protected: %w", gitops.ErrRefused)
 }
 
 func (o *office) Make(ctx context.Context, d gitops.Draft, message string, change func([]byte) ([]byte, error)) error {
@@ -364,6 +367,36 @@ func TestProposals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestProtectedMeanwhile: where a branch takes pushes no more, what was given by a push
+// still ends; nothing is given so.
+func TestProtectedMeanwhile(t *testing.T) {
+	o, p := newOffice(t, strings.Replace(teams, "erin@example.com", "alice@example.com", 1))
+	o.late = true
+	x := order(target("teams.payments.members", "email"), "alice@example.com")
+	waits(t, p.Revoke(t.Context(), x))
+	o.mergeAll()
+	if err := p.Revoke(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, o.data, "teams.payments.members"); len(got) > 0 {
+		t.Errorf("the list has %q", got)
+	}
+	for name, err := range map[string]error{"grant": p.Grant(t.Context(), x), "no forge": without(t, o).Revoke(t.Context(), x)} {
+		if !errors.Is(err, gitops.ErrRefused) || !strings.HasSuffix(err.Error(), "where the branch is protected, add via: pull_request") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// without is the provider of an office that has no pull requests.
+func without(t *testing.T, o *office) *gitops.Provider {
+	p, err := gitops.New(gitops.Config{Editor: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // TestProposeAfterAnyFault: whichever call fails, before its effect or after, there
