@@ -75,6 +75,7 @@ func (d *examination) run(ctx context.Context) []checkup.Finding {
 		checkup.Examiner{Check: "data_dir", Patience: patienceHere, Examine: d.data},
 		checkup.Examiner{Check: "slack", Patience: patienceThere, Examine: d.workspace},
 		checkup.Examiner{Check: "resources", Patience: patienceThere, Examine: d.resources},
+		checkup.Examiner{Check: checkPush, Patience: patienceThere, Examine: d.pushes},
 		checkup.Examiner{Check: "github.team", Patience: patienceThere, Examine: d.teams},
 		checkup.Examiner{Check: "oncall", Patience: patienceThere, Examine: d.duties},
 	)...)

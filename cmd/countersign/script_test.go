@@ -74,7 +74,7 @@ func (s suite) Run() int {
 //	receiver up|down                 the example receiver of webhooks, at SERVED/hook; it keeps what it noted
 //	[!] githubhas PLACE "LOGIN ROLE" in a team (org/slug) or repository, now
 //	github join|leave|accept|token TEAM LOGIN    what people do at GitHub; token: it is theirs that the bot has
-//	protect                          nobody pushes to main of the desired state, at SERVED/acme/desired.git
+//	protect [all]                    nobody pushes to main of the desired state, at SERVED/acme/desired.git; all: nobody removes a branch
 //	pull merge|close|reopen N        what people do to its pull requests
 //	[!] pull open|stuck|merged|closed N [PATTERN]    what there is of them, and says that; stuck: it conflicts
 //	[!] thief PATTERN                what has come to SERVED/thief/; ! thief: not now. SERVED/moved redirects to there

@@ -29,8 +29,15 @@ func (p *places) serveGit(mux *http.ServeMux, desired string) error {
 	return nil
 }
 
-// protectDesired lets main of the desired state change by what people do alone.
+// protectDesired lets main of the desired state change by what people do alone, and
+// shows that as a rule of GitHub's; all: the rules of many, which hold for each branch.
 func protectDesired(s *story, args []string) error {
+	s.github.Do(func() {
+		at := s.github.Repos[atHub]
+		if at.Rules = map[string][]string{"main": {"pull_request", "non_fast_forward"}}; len(args) > 0 {
+			at.Rules["*"] = []string{"deletion"}
+		}
+	})
 	hook := "#!/bin/sh\n[ -z \"$REMOTE_USER\" ] || [ \"$1\" != refs/heads/main ] || { echo 'GH006: Protected branch update failed' >&2; exit 1; }\n"
 	dir := filepath.Join(s.desired(), "hooks")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -69,8 +69,9 @@ type Repo struct {
 	Direct  map[int64]string // names of roles, such as write
 	Through map[int64]string // likewise, by teams or the organization
 	Invites []Invite
-	Dir     string  // of the files, a bare repository; "" where there are none
-	Pulls   []*Pull // by number
+	Dir     string              // of the files, a bare repository; "" where there are none
+	Pulls   []*Pull             // by number
+	Rules   map[string][]string // kinds of rules by branch; "*": of all
 }
 
 // An Invite is an invitation to a repository.
@@ -203,6 +204,10 @@ func (h *Hub) check(r *http.Request, path string) {
 		if r.URL.Query().Get("affiliation") != "direct" {
 			h.report("%s: not of direct collaborators only: %s", path, r.URL.RawQuery)
 		}
+	case strings.Contains(path, "/rules/branches/"):
+		allowed = []string{"per_page", "page"}
+	case strings.Contains(path, "/rulesets/"):
+		allowed = []string{"includes_parents"}
 	case strings.HasSuffix(path, "/pulls"):
 		allowed = []string{"state", "head", "base", "sort", "direction", "per_page"}
 	case strings.HasSuffix(path, "/members"):

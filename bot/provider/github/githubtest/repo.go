@@ -31,6 +31,20 @@ func (h *Hub) repo(r *http.Request, body []byte, name string, rest []string) Rep
 		return h.pulls(r, body, name, at, rest)
 	case r.Method == "DELETE" && len(rest) > 3 && rest[0] == "git" && rest[1] == "refs" && rest[2] == "heads":
 		return h.dropRef(at, strings.Join(rest[3:], "/"))
+	case r.Method == "GET" && len(rest) > 2 && rest[0] == "rules" && rest[1] == "branches":
+		var all []any
+		for _, kind := range append(at.Rules["*"], at.Rules[strings.Join(rest[2:], "/")]...) {
+			all = append(all, map[string]any{"type": kind, "ruleset_id": 3, "ruleset_source_type": "Repository", "parameters": map[string]any{}})
+		}
+		return h.page(r, all)
+	case r.Method == "GET" && len(rest) == 2 && rest[0] == "rulesets":
+		return OK(map[string]any{"id": 3, "name": "protect", "current_user_can_bypass": "never"})
+	case r.Method == "GET" && len(rest) > 1 && rest[0] == "branches":
+		branch := strings.Join(rest[1:], "/")
+		if _, err := at.git("rev-parse", "--verify", "refs/heads/"+branch); err != nil {
+			return NotFound()
+		}
+		return OK(map[string]any{"name": branch, "protection": map[string]any{"enabled": false}})
 	case r.Method == "GET" && len(rest) == 1 && rest[0] == "collaborators":
 		return h.page(r, h.collaborators(at))
 	case r.Method == "GET" && len(rest) == 1 && rest[0] == "invitations":
