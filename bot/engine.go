@@ -52,15 +52,17 @@ func newEngine(b *Bot) *engine {
 func (e *engine) start(ctx context.Context) {
 	rules, now := e.b.Rules.Current(), e.b.Now()
 	open := e.b.Ledger.Open()
-	slices.SortFunc(open, func(a, b access.Request) int { return a.Expires().Compare(b.Expires()) })
-	var rest []access.Request
+	var overdue, rest []access.Request
 	for _, r := range open {
-		switch access.Due(r, rules, now) {
-		case access.DoRevoke:
-			e.begin(ctx, r, access.DoRevoke, now)
-		default:
+		if access.Due(r, rules, now) == access.DoRevoke {
+			overdue = append(overdue, r)
+		} else {
 			rest = append(rest, r)
 		}
+	}
+	slices.SortFunc(overdue, func(a, b access.Request) int { return a.Expires().Compare(b.Expires()) })
+	for _, r := range overdue {
+		e.begin(ctx, r, access.DoRevoke, now)
 	}
 	for _, r := range rest {
 		e.begin(ctx, r, access.Due(r, rules, now), now)

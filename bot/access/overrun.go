@@ -103,21 +103,20 @@ func AlarmOf(r Request, now time.Time) Alarm {
 		return Alarm{}
 	}
 	over, f := r.Outlived(now), r.Failure
-	what := fmt.Sprintf("access of %s to %s", r.Principal.Email, r.Resource)
 	var a Alarm
 	switch {
 	case over >= criticalAfter:
-		a = Alarm{"critical", what + " has outlived its end by more than " + Spell(over.Truncate(time.Hour))}
+		a = Alarm{"critical", "has outlived its end by more than " + Spell(over.Truncate(time.Hour))}
 	case over >= errorAfter:
-		a = Alarm{"error", what + " has outlived its end, " + r.Expires().UTC().Format(time.RFC3339)}
+		a = Alarm{"error", "has outlived its end, " + r.Expires().UTC().Format(time.RFC3339)}
 	case f != nil && f.Revoking && !f.Waiting:
-		a = Alarm{"warning", what + " cannot be ended so far"}
+		a = Alarm{"warning", "cannot be ended so far"}
 	case f != nil && !f.Waiting && now.Sub(f.Since) >= alarmPatience:
-		a = Alarm{"warning", what + " cannot be given so far"}
+		a = Alarm{"warning", "cannot be given so far"}
 	default:
 		return Alarm{}
 	}
-	a.Summary += " (request " + r.ID + ")"
+	a.Summary = fmt.Sprintf("access of %s to %s %s (request %s)", r.Principal.Email, r.Resource, a.Summary, r.ID)
 	if f != nil {
 		a.Summary += ": " + f.Error
 	}
