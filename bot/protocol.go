@@ -318,6 +318,9 @@ func (e *engine) keep(ctx context.Context, r access.Request, subject string) (st
 	if _, ok := e.overlap(r, subject, func(o access.Request) bool { return o.Ending == nil && now.Before(o.Expires()) }); ok {
 		return "other_grant", nil
 	}
+	if g := r.Grant; g.Before == access.Absent || g.Before == access.Unknown && g.Inherited == "" {
+		return "", nil // whatever else was ever given; that may be much to read
+	}
 	granted, err := e.b.Ledger.Granted(ctx, r.Target, subject)
 	if err != nil {
 		return "", fmt.Errorf("look up earlier grants of the access: %w", err)
