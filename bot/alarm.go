@@ -39,9 +39,8 @@ func (e *engine) alarms(ctx context.Context, open []access.Request, now time.Tim
 		return
 	}
 	for _, r := range open {
-		a := access.AlarmOf(r, now)
-		if a.Severity != "" || access.Alarmed(r) {
-			e.ring(ctx, r.ID, a, now)
+		if access.Severity(r, now) != "" || access.Alarmed(r) {
+			e.ring(ctx, r, now)
 		}
 	}
 	e.mu.Lock()
@@ -49,7 +48,7 @@ func (e *engine) alarms(ctx context.Context, open []access.Request, now time.Tim
 	e.mu.Unlock()
 	for _, id := range known {
 		if r, _ := e.b.Ledger.Request(id); r.Status.Ended() {
-			e.ring(ctx, id, access.Alarm{}, now)
+			e.ring(ctx, r, now)
 		}
 	}
 }
@@ -62,25 +61,26 @@ func (e *engine) leftAlarms(ctx context.Context) {
 	now := e.b.Now()
 	for _, r := range e.b.Ledger.Alarmed() {
 		if now.Sub(r.Last) < 30*24*time.Hour {
-			e.ring(ctx, r.ID, access.Alarm{}, now)
+			e.ring(ctx, r, now)
 		}
 	}
 }
 
-func (e *engine) ring(ctx context.Context, id string, a access.Alarm, now time.Time) {
-	r, _ := e.b.Ledger.Request(id)
+// ring tells of one request, if that is not how it was told of last.
+func (e *engine) ring(ctx context.Context, r access.Request, now time.Time) {
+	latest, _ := e.b.Ledger.Request(r.ID)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	x, known := e.rings[id]
+	x, known := e.rings[r.ID]
 	if x == nil {
 		x = &ring{}
-		e.rings[id] = x
+		e.rings[r.ID] = x
 	}
-	if same := known && x.severity == a.Severity && x.again.IsZero(); x.busy || same && !r.Status.Ended() || now.Before(x.again) {
+	if same := known && x.severity == access.Severity(r, now) && x.again.IsZero(); x.busy || same && !latest.Status.Ended() || now.Before(x.again) {
 		return
 	}
 	x.busy = true
-	go e.ringAlone(ctx, id, a, x)
+	go e.ringAlone(ctx, r.ID, access.AlarmOf(r, now), x)
 }
 
 // ringAlone raises or resolves one alarm and records it. A crash in between has

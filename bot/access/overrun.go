@@ -95,28 +95,44 @@ const (
 	criticalAfter = time.Hour
 )
 
-// AlarmOf says whether a request is a reason to wake the operators, and how bad
+// Severity says whether a request is a reason to wake the operators, and how bad
 // it is: a grant that keeps failing, an end that fails, an access that outlives
-// its end.
-func AlarmOf(r Request, now time.Time) Alarm {
+// its end. It is empty for what is none.
+func Severity(r Request, now time.Time) string {
 	if r.Status.Ended() {
-		return Alarm{}
+		return ""
+	}
+	f := r.Failure
+	switch over := r.Outlived(now); {
+	case over >= criticalAfter:
+		return "critical"
+	case over >= errorAfter:
+		return "error"
+	case f != nil && !f.Waiting && (f.Revoking || now.Sub(f.Since) >= alarmPatience):
+		return "warning"
+	}
+	return ""
+}
+
+// AlarmOf is the alarm of that severity.
+func AlarmOf(r Request, now time.Time) Alarm {
+	a := Alarm{Severity: Severity(r, now)}
+	if a.Severity == "" {
+		return a
 	}
 	over, f := r.Outlived(now), r.Failure
-	var a Alarm
+	var what string
 	switch {
 	case over >= criticalAfter:
-		a = Alarm{"critical", "has outlived its end by more than " + Spell(over.Truncate(time.Hour))}
+		what = "has outlived its end by more than " + Spell(over.Truncate(time.Hour))
 	case over >= errorAfter:
-		a = Alarm{"error", "has outlived its end, " + r.Expires().UTC().Format(time.RFC3339)}
-	case f != nil && f.Revoking && !f.Waiting:
-		a = Alarm{"warning", "cannot be ended so far"}
-	case f != nil && !f.Waiting && now.Sub(f.Since) >= alarmPatience:
-		a = Alarm{"warning", "cannot be given so far"}
+		what = "has outlived its end, " + r.Expires().UTC().Format(time.RFC3339)
+	case f.Revoking:
+		what = "cannot be ended so far"
 	default:
-		return Alarm{}
+		what = "cannot be given so far"
 	}
-	a.Summary = fmt.Sprintf("access of %s to %s %s (request %s)", r.Principal.Email, r.Resource, a.Summary, r.ID)
+	a.Summary = fmt.Sprintf("access of %s to %s %s (request %s)", r.Principal.Email, r.Resource, what, r.ID)
 	if f != nil {
 		a.Summary += ": " + f.Error
 	}
