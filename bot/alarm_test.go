@@ -20,6 +20,7 @@ type desk struct {
 	down  bool
 	open  map[string]string // severity by key
 	calls []string
+	woke  map[string]bool // keys of alerts that were errors, or worse
 }
 
 func (d *desk) Alert(_ context.Context, key, summary, severity string) error {
@@ -32,6 +33,12 @@ func (d *desk) Alert(_ context.Context, key, summary, severity string) error {
 		return fmt.Errorf("the summary does not name the request: %s", summary)
 	}
 	d.open[key] = severity
+	if severity != "warning" {
+		if d.woke == nil {
+			d.woke = map[string]bool{}
+		}
+		d.woke[key] = true
+	}
 	d.calls = append(d.calls, severity)
 	return nil
 }
@@ -51,6 +58,13 @@ func (d *desk) said() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.calls)
+}
+
+// woken reports whether there ever was an alert of an access that outlived its end.
+func (d *desk) woken(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.woke[key]
 }
 
 // raised counts the alerts that are open.

@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +76,9 @@ type world struct {
 	source   *branch
 	ending   bot.AllowanceNotifier // if set
 	every    bot.Intervals
+	now      func() time.Time                                                               // unset: time.Now
+	people   bot.Notifier                                                                   // instead of told, if set
+	index    *bottest.Checkpoint                                                            // unset: a bot keeps everything in memory
 	between  func(context.Context, ledger.Store, bot.Provider) (ledger.Store, bot.Provider) // stands between a bot and its world, if set
 
 	mu   sync.Mutex
@@ -112,7 +116,7 @@ func (w *world) start() {
 	if w.between != nil {
 		store, p = w.between(ctx, store, p)
 	}
-	l, err := ledger.Open(ctx, store)
+	l, err := w.open(ctx, store)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -123,8 +127,8 @@ func (w *world) start() {
 	providers := map[string]bot.Provider{"fake": p}
 	maps.Copy(providers, w.others)
 	b, err := bot.New(bot.Config{
-		Ledger: l, Rules: book, Providers: providers, Notifier: w.told,
-		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), OnCall: w.onCall,
+		Ledger: l, Rules: book, Providers: providers, Notifier: cmp.Or[bot.Notifier](w.people, w.told),
+		Now: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), OnCall: w.onCall,
 		Allowances: l, AllowanceNotifier: w.ending, Sweeps: l, Alarm: w.alarm,
 	})
 	if err != nil {
@@ -143,6 +147,31 @@ func (w *world) start() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.bot, w.die, w.stop = b, cancel, func() { cancel(); <-done }
+}
+
+// open opens the log as w says, and saves to the index as long as ctx lasts.
+func (w *world) open(ctx context.Context, store ledger.Store) (*ledger.Ledger, error) {
+	if w.index == nil {
+		return ledger.Open(ctx, store)
+	}
+	l, err := ledger.Resume(ctx, store, w.index)
+	if err == nil {
+		go func() {
+			for ctx.Err() == nil {
+				if _, err := l.Save(ctx); err != nil {
+					_ = pause(ctx, time.Second)
+				}
+			}
+		}()
+	}
+	return l, err
+}
+
+func (w *world) clock() time.Time {
+	if w.now != nil {
+		return w.now()
+	}
+	return time.Now()
 }
 
 // kill ends the running bot at this instant.

@@ -14,9 +14,10 @@ import (
 // An Observer is a [Provider] that cannot look, and a [bot.Observer]: as
 // receivers of webhooks do, it notes what it found before it acts, gives the
 // same order the same answer, and refuses to give what has expired, which also
-// fails the test. It tells the time by time.Now.
+// fails the test.
 type Observer struct {
 	*Provider
+	Now   func() time.Time           // time.Now unless it is set, before the first call
 	first map[string]access.Presence // guarded by Provider.mu; answers by order
 }
 
@@ -26,7 +27,7 @@ var _ bot.Observer = (*Observer)(nil)
 func NewObserver(t testing.TB) *Observer {
 	p := NewProvider(t)
 	p.Blind = true
-	return &Observer{Provider: p, first: map[string]access.Presence{}}
+	return &Observer{Provider: p, Now: time.Now, first: map[string]access.Presence{}}
 }
 
 // Grant implements [bot.Provider].
@@ -40,7 +41,7 @@ func (p *Observer) GrantObserving(ctx context.Context, o access.Order) (access.P
 	p.check(o)
 	id := fmt.Sprintf("%s %s", o.Request, o.Expires)
 	err := p.call(ctx, "Grant", o.Target, o, func() {
-		if !time.Now().Before(o.Expires) {
+		if !p.Now().Before(o.Expires) {
 			p.t.Errorf("provider: %s is ordered to be given after its expiry", o.Request)
 			return
 		}
