@@ -32,8 +32,8 @@ type Ledger interface {
 	// Granted are those by which an account was ever to get an access, ended
 	// ones too.
 	Granted(ctx context.Context, t access.Target, subject string) ([]access.Request, error)
-	// Ended are those that have ended since then, as far as they are at hand.
-	Ended(since time.Time) []access.Request
+	// Ended are those that have ended since then.
+	Ended(ctx context.Context, since time.Time) ([]access.Request, error)
 	// Unreviewed are those whose use of break-glass nobody has reviewed.
 	Unreviewed() []access.Request
 	// Alarmed are the ended ones for which an alarm was raised that is not

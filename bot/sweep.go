@@ -43,15 +43,22 @@ func (b *Bot) Sweep(ctx context.Context) {
 		b.Log.Error("no sweep: the log cannot be read", "err", err)
 		return
 	}
+	open := b.Ledger.Open() // first, so that what ends meanwhile is in both
+	ended, err := b.Ledger.Ended(ctx, b.Now().Add(-lookBack))
+	if err != nil {
+		b.Log.Error("no sweep: what has ended cannot be read", "err", err)
+		return
+	}
 	var wg sync.WaitGroup
 	for name, p := range b.Providers {
-		wg.Go(func() { b.engine.sweep(ctx, name, p) })
+		wg.Go(func() { b.engine.sweep(ctx, name, p, open, ended) })
 	}
 	wg.Wait()
 }
 
-// sweep looks at one provider.
-func (e *engine) sweep(ctx context.Context, name string, p Provider) {
+// sweep looks at one provider. It is given what was open, and what has ended of
+// late.
+func (e *engine) sweep(ctx context.Context, name string, p Provider, open, ended []access.Request) {
 	failed := 0
 	check := func(what string, err error) (stop bool) {
 		if failed++; err == nil {
@@ -61,7 +68,7 @@ func (e *engine) sweep(ctx context.Context, name string, p Provider) {
 		}
 		return failed >= sweepErrors || ctx.Err() != nil
 	}
-	for _, r := range e.watched(name) {
+	for _, r := range e.watched(name, open, ended) {
 		if check(r.ID, e.compare(ctx, p, r)) {
 			return
 		}
@@ -70,8 +77,9 @@ func (e *engine) sweep(ctx context.Context, name string, p Provider) {
 	if !ok || e.b.Sweeps == nil {
 		return
 	}
+	past := slices.Concat(open, ended)
 	for _, t := range e.targets(name) {
-		if check(t.resource, e.strangers(ctx, l, t)) {
+		if check(t.resource, e.strangers(ctx, l, t, past)) {
 			return
 		}
 	}
@@ -79,11 +87,11 @@ func (e *engine) sweep(ctx context.Context, name string, p Provider) {
 
 // watched are the requests whose access is looked at: the live ones, and for each
 // access without an own grant the last one that has ended.
-func (e *engine) watched(provider string) []access.Request {
+func (e *engine) watched(provider string, open, ended []access.Request) []access.Request {
 	now := e.b.Now()
 	var live []access.Request
 	granted := map[string]bool{}
-	for _, r := range e.b.Ledger.Open() {
+	for _, r := range open {
 		if r.Grant == nil || r.Target.Provider != provider || r.Status.Ended() {
 			continue
 		}
@@ -93,7 +101,7 @@ func (e *engine) watched(provider string) []access.Request {
 		}
 	}
 	last := map[string]access.Request{}
-	for _, r := range e.b.Ledger.Ended(now.Add(-lookBack)) {
+	for _, r := range ended {
 		if r.Grant == nil || r.Target.Provider != provider {
 			continue
 		}
@@ -170,7 +178,7 @@ func (e *engine) targets(provider string) []place {
 
 // strangers looks who has an access that the log knows nothing of, and records
 // and tells what is new.
-func (e *engine) strangers(ctx context.Context, p Lister, at place) error {
+func (e *engine) strangers(ctx context.Context, p Lister, at place, past []access.Request) error {
 	var holders []string
 	err := e.call(ctx, toLook, at.Target, callTimeout, func(ctx context.Context) (err error) {
 		holders, err = p.Holders(ctx, at.Target)
@@ -180,7 +188,7 @@ func (e *engine) strangers(ctx context.Context, p Lister, at place) error {
 		return err
 	}
 	f := access.Finding{Resource: at.resource, Target: at.Target}
-	known := e.known(p, at.Target)
+	known := e.known(p, at.Target, past)
 	holders = slices.DeleteFunc(holders, func(h string) bool { return has(known, h) })
 	before := e.b.Sweeps.Strangers(at.Target)
 	for _, h := range holders {
@@ -203,9 +211,9 @@ func (e *engine) strangers(ctx context.Context, p Lister, at place) error {
 
 // known are the subjects of which the log says why they have, or had, an access, be
 // it because of what else they were given at the same place.
-func (e *engine) known(p Lister, t access.Target) []string {
+func (e *engine) known(p Lister, t access.Target, past []access.Request) []string {
 	var out []string
-	for _, r := range append(e.b.Ledger.Open(), e.b.Ledger.Ended(e.b.Now().Add(-lookBack))...) {
+	for _, r := range slices.Concat(e.b.Ledger.Open(), past) {
 		if r.Grant != nil && r.Target.Provider == t.Provider && p.Covers(t, r.Target) {
 			out = append(out, r.Grant.Subject)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"strings"
 	"time"
 
@@ -69,6 +70,8 @@ type note struct {
 	Config string   `json:"config"`
 	Ahead  []string `json:"ahead,omitempty"` // commits after the head whose files are in the places
 	Open   uint64   `json:"open"`            // see [seal]
+
+	Strangers map[string][]string `json:"strangers,omitempty"` // whom sweeps have found, by target
 }
 
 // Resume opens a ledger that keeps in memory what is open and little else. It
@@ -142,6 +145,7 @@ func (l *Ledger) resume(ctx context.Context) error {
 	for _, c := range n.Ahead {
 		l.ahead[c] = true
 	}
+	maps.Copy(l.strangers, n.Strangers)
 	if _, err := l.Sync(ctx); err != nil {
 		return err
 	}

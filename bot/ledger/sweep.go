@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"countersign/bot/access"
@@ -119,6 +120,9 @@ func (l *Ledger) takeSweep(file File) error {
 	} else {
 		delete(l.strangers, key)
 	}
+	if l.checkpoint != nil {
+		l.rouse()
+	}
 	return nil
 }
 
@@ -149,17 +153,56 @@ func strs(in []text) []string {
 	return out
 }
 
-// Ended are the requests in memory that have ended since then, in no order. What
-// ended lately is in memory, unless a checkpoint has it and nobody asked for it
-// since the start.
-func (l *Ledger) Ended(since time.Time) []access.Request {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	var all []access.Request
-	for _, it := range l.state {
-		if r := it.request; r.End != nil && !r.End.At.Before(since) {
-			all = append(all, r)
+// Ended are the requests that have ended since then, in no order. Those that have
+// left memory are read from the log.
+func (l *Ledger) Ended(ctx context.Context, since time.Time) ([]access.Request, error) {
+	all, here, newest := l.endedHere(since)
+	if l.checkpoint == nil {
+		return all, nil
+	}
+	_, places, err := l.checkpoint.Load(ctx, newest.Sub(since)+lately)
+	if err != nil {
+		return nil, fmt.Errorf("ask the checkpoint: %w", l.suspect(err))
+	}
+	if l.incomplete() {
+		return nil, errors.New("the checkpoint is being built anew from the log; try again")
+	}
+	for _, p := range places {
+		if here[p.ID] || p.Last.Before(since) || !strings.HasPrefix(p.Dir, "requests/") {
+			continue
+		}
+		it, err := l.read(ctx, p)
+		if err != nil {
+			return nil, l.suspect(err)
+		}
+		if endedSince(it.request, since) {
+			all = append(all, it.request)
 		}
 	}
-	return all
+	return all, nil
+}
+
+func endedSince(r access.Request, since time.Time) bool {
+	return r.End != nil && !r.End.At.Before(since)
+}
+
+// endedHere are those of Ended that are in memory, what else is, and the time of
+// the newest event.
+func (l *Ledger) endedHere(since time.Time) (ended []access.Request, here map[string]bool, newest time.Time) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	here = map[string]bool{}
+	for id, it := range l.state {
+		here[id] = true
+		if endedSince(it.request, since) {
+			ended = append(ended, it.request)
+		}
+	}
+	return ended, here, l.newest
+}
+
+func (l *Ledger) incomplete() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.partial
 }
