@@ -29,8 +29,9 @@ func (l *Log) Scan(ctx context.Context, after string, fn func(Entry) error) (hea
 func (r *Repo) Scan(ctx context.Context, after, head string, fn func(Entry) error) (string, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	// While fn has some entries, the next ones are read.
-	ahead := make(chan []Entry, 2)
+	// While fn has some entries, the next ones are read: so many that it can stop for
+	// a while, as the ledger does to save what it has folded.
+	ahead := make(chan []Entry, 32)
 	var failed error // set before ahead is closed
 	go func() {
 		defer close(ahead)
@@ -60,7 +61,7 @@ func (r *Repo) Scan(ctx context.Context, after, head string, fn func(Entry) erro
 // What is handed on at a time: so many entries, or what has so many bytes.
 const (
 	someEntries = 64
-	someBytes   = 1 << 20
+	someBytes   = 256 << 10
 )
 
 // scan hands on what came after a commit, up to head.

@@ -185,10 +185,12 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// resident is the memory of the process, in bytes; 0 where the system does not say.
+// resident is the memory of the process, in bytes, without what it has mapped of
+// files, which the system takes back when it needs room; 0 where the system does not
+// say.
 func resident() int {
 	data, _ := os.ReadFile("/proc/self/statm")
-	var size, pages int
-	_, _ = fmt.Sscan(string(data), &size, &pages)
-	return pages * os.Getpagesize()
+	var size, pages, mapped int
+	_, _ = fmt.Sscan(string(data), &size, &pages, &mapped)
+	return (pages - mapped) * os.Getpagesize()
 }
