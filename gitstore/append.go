@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
+
+	"countersign/gitstore/remote"
 )
 
 // maxTurn is how many entries one durable write takes at most, unless a
@@ -105,7 +107,7 @@ func (l *Log) withdraw(q *request) bool {
 	if i := slices.Index(l.queue, q); i >= 0 {
 		l.queue = slices.Delete(slices.Clone(l.queue), i, i+1)
 		l.rouse()
-		return true
+		return !q.claimed // it may have been sent, to a remote that then asked to wait
 	}
 	q.gone = true
 	return !q.claimed
@@ -166,6 +168,10 @@ func (l *Log) tryTake() (turn []*request, wait time.Duration) {
 func (l *Log) writeAll() {
 	for turn := l.take(); len(turn) > 0; turn = l.take() {
 		err := l.writeTurn(turn)
+		if errors.Is(err, remote.ErrThrottled) && !errors.Is(err, ErrUncertain) {
+			l.resume(turn)
+			continue
+		}
 		for _, q := range turn {
 			if err != nil {
 				q.commits, q.err = nil, err

@@ -43,6 +43,10 @@ type LogConfig struct {
 	// OpenLog fails with ErrBranchMissing instead of beginning a second
 	// history. Empty means that there is no such memory.
 	Marker string
+
+	// Held is called when the remote asks to be left alone for a while before the
+	// next push. What waits is written then, First first. Nil: nobody is told.
+	Held func(time.Duration)
 }
 
 // Entry is one file of a log, and the commit that added it.

@@ -223,6 +223,35 @@ func TestHostilePacks(t *testing.T) {
 	}
 }
 
+// TestLyingSizes: neither an object nor a delta that says how large it is is believed
+// before there are bytes for it, wherever it was found.
+func TestLyingSizes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.pack")
+	idx, err := gitstore.FinishIndex([]uint64{12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(
+		os.WriteFile(path, packed(1, entry(asBlob, 200<<20, nil, []byte("hello"))), 0o644),
+		os.WriteFile(strings.TrimSuffix(path, ".pack")+".idx", idx, 0o644),
+	); err != nil {
+		t.Fatal(err)
+	}
+	lie := append([]byte{5}, binary.AppendUvarint(nil, 200<<20)...)
+	for what, try := range map[string]func() error{
+		"object": func() error { _, err := gitstore.ReadPack(path); return err },
+		"delta":  func() error { _, err := gitstore.PatchDelta([]byte("hello"), append(lie, 0x90, 5)); return err },
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := try()
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > 8<<20 {
+			t.Errorf("%s: %v, and it took %d bytes of memory", what, err, took)
+		}
+	}
+}
+
 // FuzzIndexPack: whatever a pack holds, it is refused, or every object of it can
 // be read and has its id.
 func FuzzIndexPack(f *testing.F) {

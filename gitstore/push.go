@@ -35,7 +35,8 @@ type push struct {
 
 // send pushes on a session that saw the branch at old. It fails with errMoved if
 // somebody else moved the branch, so that nothing of ours is there; with ErrRefused
-// if the remote said no; with ErrUncertain if nobody knows.
+// if the remote said no, or asked to wait (remote.ErrThrottled); with ErrUncertain if
+// nobody knows.
 //
 // After an error it asks what is so, and never reads what the text says: if the
 // branch leads to our commit, it was accepted and only the answer was lost. If
@@ -54,6 +55,9 @@ func (p push) send(ctx context.Context, s *remote.Push) error {
 			return nil
 		}
 		s.Close()
+		if errors.Is(err, remote.ErrThrottled) {
+			return err // by a status that says that nothing was done
+		}
 		refused := errors.Is(err, remote.ErrRefused)
 		next, lookErr := p.repo.upstream.Push(ctx)
 		switch {

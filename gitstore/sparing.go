@@ -61,7 +61,27 @@ func (l *Log) pause() time.Duration {
 	for _, q := range l.queue {
 		wait = min(wait, q.due.Sub(now))
 	}
+	if up := l.cfg.Repo.upstream; up != nil {
+		wait = max(wait, up.Held())
+	}
 	return max(wait, 0)
+}
+
+// resume puts back what could not be written because the remote wants to be left
+// alone, but for those whose callers have given up: they were told so.
+func (l *Log) resume(turn []*request) {
+	if l.cfg.Held != nil {
+		l.cfg.Held(l.cfg.Repo.upstream.Held())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var again []*request
+	for _, q := range turn {
+		if q.commits, q.err = nil, nil; !q.gone {
+			again = append(again, q)
+		}
+	}
+	l.queue = append(again, l.queue...)
 }
 
 // rouse makes the writer look again.

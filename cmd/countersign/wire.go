@@ -92,6 +92,9 @@ func (v *service) build(ctx context.Context) error {
 	v.store, err = gitstore.OpenLog(ctx, gitstore.LogConfig{
 		Repo: repo, Branch: v.auditBranch, Identity: botIdentity, Signer: signer,
 		Marker: filepath.Join(v.dataDir, logMarker),
+		Held: func(wait time.Duration) {
+			v.log.Warn("the remote of the log asks to be left alone for a while (429); what is to be recorded waits, revocations first", "for", wait.Round(time.Second))
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)

@@ -28,6 +28,7 @@ const (
 	FailsApplied Fault = "fails, but applied" // the effect, and no answer
 	Hangs        Fault = "hangs"              // no effect, and no answer until the caller gives up
 	HangsApplied Fault = "hangs, but applied"
+	Throttles    Fault = "throttles" // no effect, and the word to come back after RetryAfter
 )
 
 // Web serves the repositories of a directory by the real git http-backend.
@@ -39,6 +40,8 @@ type Web struct {
 	// "git-upload-pack"); act is false for the one that lists the refs. Nil means
 	// Fine. It is set before anybody asks.
 	Fault func(service string, act bool) Fault
+	// RetryAfter is what is said to those who are throttled; empty: nothing.
+	RetryAfter string
 	// Delay is how long each request takes at least.
 	Delay time.Duration
 
@@ -104,6 +107,11 @@ func (w *Web) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		w.backend.ServeHTTP(rw, req)
 	case Fails:
 		http.Error(rw, "out of order", http.StatusServiceUnavailable)
+	case Throttles:
+		if w.RetryAfter != "" {
+			rw.Header().Set("Retry-After", w.RetryAfter)
+		}
+		http.Error(rw, "slow down", http.StatusTooManyRequests)
 	case Hangs:
 		_, _ = io.Copy(io.Discard, req.Body) // only then is it noticed that the caller is gone
 		<-req.Context().Done()

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 // what to do where that is known, and holds neither a secret nor anything that
 // would change the terminal of its reader.
 func (r *Remote) fault(ctx context.Context, err error) error {
+	if throttled(err) {
+		return fmt.Errorf("%s: %w", r, cmp.Or(r.held.err(), ErrThrottled))
+	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, ErrRefused) {
 		// What broke off was broken off by us; the text would only say how.
 		return fmt.Errorf("%s: %w", r, cause)

@@ -31,12 +31,12 @@ type webHost struct {
 	seen []string // guarded by mu: the tokens that were used, to keep out of errors
 }
 
-func newHTTP(a address, c Config) *webHost {
+func newHTTP(a address, c Config, held *hold) *webHost {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.MaxIdleConnsPerHost = 8
 	return &webHost{
 		address: a, token: c.Token,
-		transport: githttp.NewClientWithOptions(&http.Client{Transport: drained{base}},
+		transport: githttp.NewClientWithOptions(&http.Client{Transport: drained{base, held}},
 			&githttp.ClientOptions{RedirectPolicy: githttp.NoFollowRedirects}),
 	}
 }
@@ -113,12 +113,19 @@ func (l *webLine) close() { _ = l.session.Close() }
 // drained leaves connections fit to be used again: it reads the rest of an
 // answer when that is closed, and the answer to a push at once, since go-git
 // never closes it.
-type drained struct{ http.RoundTripper }
+// What asks us to wait is an error.
+type drained struct {
+	http.RoundTripper
+	held *hold
+}
 
 func (d drained) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := d.RoundTripper.RoundTrip(req)
 	if err != nil {
 		return nil, err
+	}
+	if err := d.held.heed(res); err != nil {
+		return nil, errors.Join(err, drainedBody{res.Body}.Close())
 	}
 	if !strings.HasSuffix(req.URL.Path, "/"+transport.ReceivePackServiceName) {
 		res.Body = drainedBody{res.Body}

@@ -56,6 +56,7 @@ type Remote struct {
 	dial    func(ctx context.Context, service string) (line, error)
 	secrets func() []string // what must stand in no error
 	close   func()
+	held    hold
 }
 
 // line is one session of one service, upload-pack or receive-pack. Whatever it
@@ -81,7 +82,7 @@ func New(c Config) (*Remote, error) {
 	case "file":
 		r.dial = func(_ context.Context, service string) (line, error) { return startGit(service, a.path) }
 	default:
-		h := newHTTP(a, c)
+		h := newHTTP(a, c, &r.held)
 		r.dial, r.secrets = h.dial, h.secrets
 	}
 	return r, nil
@@ -89,6 +90,10 @@ func New(c Config) (*Remote, error) {
 
 // String returns the address, without a secret.
 func (r *Remote) String() string { return r.address.String() }
+
+// Held is how long the remote still wants to be left alone; 0 for not at all. A session
+// that is begun before fails with [ErrThrottled].
+func (r *Remote) Held() time.Duration { return r.held.left() }
 
 // Close ends what is kept open for later sessions.
 func (r *Remote) Close() { r.close() }
@@ -111,6 +116,9 @@ type session struct {
 func (s *session) Close() { s.line.close() }
 
 func (r *Remote) begin(ctx context.Context, service string) (*session, error) {
+	if err := r.held.err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
 	wait := cmp.Or(r.config.Patience, patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("no answer within %v", wait))
 	defer cancel()
@@ -218,7 +226,8 @@ func (r *Remote) Push(ctx context.Context) (*Push, error) {
 // Send moves a ref from one commit to another, if it still is at the first. A
 // zero id (40 zeros) as the first means that it must not exist. The pack, in
 // parts, holds what the remote lacks. After nil the remote has it; after
-// [ErrRefused] nothing was moved; after any other error that is not known.
+// [ErrRefused] and [ErrThrottled] nothing was moved; after any other error that is
+// not known.
 func (p *Push) Send(ctx context.Context, ref, old, new string, pack ...[]byte) error {
 	req := packp.NewReferenceUpdateRequestFromCapabilities(p.adv.Capabilities)
 	if !req.Capabilities.Supports(capability.ReportStatus) {
