@@ -95,6 +95,7 @@ type play struct {
 	said     int                 // how many commands were given
 	answered map[string][]string // deliveries that were answered, by request
 	late     bool                // the command may be refused
+	given    map[string]bool     // requests whose order to grant was ever carried out
 	restarts sync.WaitGroup
 
 	lacking time.Time // since when an access is due and not there; zero: it is not so
@@ -103,7 +104,7 @@ type play struct {
 
 // perform runs it, and answers with the steps that came.
 func perform(t *testing.T, s scenario, observer, before bool, faults map[string]fault) *steps {
-	p := &play{scenario: s, t: t, w: newWorld(t), before: before, filed: map[string]string{}, answered: map[string][]string{}}
+	p := &play{scenario: s, t: t, w: newWorld(t), before: before, filed: map[string]string{}, answered: map[string][]string{}, given: map[string]bool{}}
 	p.steps = &steps{play: p, faults: faults, counts: map[string]int{}, letters: map[string]string{}}
 	if observer {
 		o := bottest.NewObserver(t)

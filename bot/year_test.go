@@ -58,8 +58,11 @@ type holding struct {
 func TestYear(t *testing.T) {
 	y := &year{seed: *yearSeed, days: 20, counts: map[string]int{}}
 	grants := 1000
-	if *yearWhole {
+	switch {
+	case *yearWhole:
 		y.days, grants = 365, 20_000
+	case raced:
+		y.days, grants = 5, 250
 	}
 	if y.seed == 0 {
 		y.seed = rand.Uint64()
