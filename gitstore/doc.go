@@ -36,6 +36,18 @@
 // kept apart by its own protocol, the lock file of the branch. Hard links and
 // flock are needed: a Unix and a local file system.
 //
+// # Reading
+//
+// Packs and their indexes are mapped into memory, so that opening a repository costs
+// the same at any size; a disk that fails under a mapping is an error like any other.
+// Scan reads each commit once, as long as there is room for what it needs of it, and
+// of the trees those on the way to the file that was added. It reads ahead while its
+// caller is at work.
+//
+// A pack from elsewhere gets its index here: its checksum, its count, every object and
+// every base of a delta are checked before it has a name, and nothing that it says
+// about sizes is believed before there are bytes for it.
+//
 // # With a remote
 //
 // A repository opened by OpenMirror is a mirror of one elsewhere, reached as

@@ -23,6 +23,7 @@ var remoteEvents = flag.Int("remote-events", 1000, "how many events BenchmarkRem
 func BenchmarkRemote(b *testing.B) {
 	dir, signer := gitstoretest.Upstream(b), newSigner(b)
 	fill(b, dir, signer, *remoteEvents)
+	gitstoretest.Git(b, dir, "repack", "-a", "-d", "--quiet") // as a forge keeps it; else its git does that at each fetch
 	web := gitstoretest.ServeHTTP(b, filepath.Dir(dir))
 	web.Delay = 100 * time.Millisecond
 	u := upstream{dir: dir, web: web}
