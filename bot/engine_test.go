@@ -3,6 +3,7 @@ package bot_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -382,4 +383,33 @@ func TestWorkOff(t *testing.T) {
 			synctest.Wait()
 		})
 	}
+}
+
+// TestOneAccessTwoWays: an access that is given in another way since then is still
+// one access, and ends with the last of its grants.
+func TestOneAccessTwoWays(t *testing.T) {
+	run(t, func(w *world) {
+		parse := w.parse
+		w.parse = func(data []byte, commit string) (*access.Rules, error) {
+			r, err := parse(data, commit)
+			if err == nil {
+				other := access.Target{Provider: target.Provider, With: maps.Clone(target.With)}
+				other.With["via"] = "pull_request"
+				r.Resources = append(r.Resources, access.Resource{ID: "proposed", Target: other})
+			}
+			return r, err
+		}
+	}, func(w *world) {
+		w.file(1, "admins", time.Hour)
+		synctest.Wait()
+		w.file(2, "proposed", 2*time.Hour)
+		time.Sleep(90 * time.Minute)
+		if got := w.provider.Holders(target); len(got) != 1 {
+			t.Error("the longer grant ended with the shorter")
+		}
+		time.Sleep(time.Hour)
+		if got := w.provider.Holders(target); len(got) != 0 {
+			t.Errorf("after both the provider has %v", got)
+		}
+	})
 }

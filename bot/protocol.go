@@ -418,7 +418,7 @@ func targetKey(t access.Target) string {
 
 // entitlement names one access of one account.
 func entitlement(t access.Target, subject string) string {
-	return targetKey(t) + "\x00" + subject
+	return targetKey(t.Entitlement()) + "\x00" + subject
 }
 
 func order(r access.Request) access.Order {

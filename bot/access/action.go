@@ -1,6 +1,7 @@
 package access
 
 import (
+	"maps"
 	"reflect"
 	"time"
 )
@@ -133,7 +134,18 @@ func sameTarget(a, b Target) bool {
 }
 
 // SameEntitlement reports whether two targets are one and the same access.
-func SameEntitlement(a, b Target) bool { return sameTarget(a, b) }
+func SameEntitlement(a, b Target) bool { return sameTarget(a.Entitlement(), b.Entitlement()) }
+
+// Entitlement is the target without what says only in which way access to it is
+// given and taken. That may change while some of it is live: it is one access all
+// the same, and ends with the last of its grants.
+func (t Target) Entitlement() Target {
+	with := maps.Clone(t.With)
+	for _, way := range []string{"via", "terminate", "allow_private", "secret_env"} {
+		delete(with, way)
+	}
+	return Target{t.Provider, with}
+}
 
 // A Command is an action that somebody wants, as an edge hands it on.
 type Command struct {

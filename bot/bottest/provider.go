@@ -265,4 +265,6 @@ func (p *Provider) set(t access.Target, subject string, has bool) {
 }
 
 // targetKey tells targets apart; fmt prints maps in the order of their keys.
-func targetKey(t access.Target) string { return fmt.Sprintf("%s %#v", t.Provider, t.With) }
+func targetKey(t access.Target) string {
+	return fmt.Sprintf("%s %#v", t.Provider, t.Entitlement().With)
+}

@@ -70,6 +70,7 @@ type note struct {
 	Config string   `json:"config"`
 	Ahead  []string `json:"ahead,omitempty"` // commits after the head whose files are in the places
 	Open   uint64   `json:"open"`            // see [seal]
+	Keys   int      `json:"keys,omitempty"`  // [keyVersion] of the places' keys
 
 	Strangers map[string][]string `json:"strangers,omitempty"` // whom sweeps have found, by target
 }
@@ -132,6 +133,9 @@ func (l *Ledger) resume(ctx context.Context) error {
 	var n note
 	if err := json.Unmarshal([]byte(mark.Note), &n); err != nil {
 		return fmt.Errorf("load the checkpoint: %w: %w", ErrDamaged, err)
+	}
+	if n.Keys != keyVersion {
+		return fmt.Errorf("load the checkpoint: %w: another version of this program made it", ErrDamaged)
 	}
 	for _, p := range places {
 		if err := l.adopt(ctx, p); err != nil {

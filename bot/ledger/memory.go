@@ -119,6 +119,9 @@ func (l *Ledger) suspect(err error) error {
 	return err
 }
 
+// keyVersion is another one when the same requests are found by other keys.
+const keyVersion = 1
+
 // What requests are found by, besides their ids.
 
 func filedKey(delivery string) string { return "filed " + delivery }
@@ -128,6 +131,7 @@ func postKey(p access.Post) string { return "post " + p.Channel + " " + p.TS }
 // grantKey is the same for the same access of the same account, and rarely for
 // another one.
 func grantKey(t access.Target, subject string) string {
+	t = t.Entitlement()
 	with := []byte("{}")
 	if len(t.With) > 0 {
 		with, _ = json.Marshal(t.With) // what cannot be written shares a key

@@ -133,7 +133,7 @@ func (l *Ledger) toSave() (m Mark, out []Change, due bool) {
 			out = append(out, Change{Place: Place{ID: id, Dir: a.At.Format(allowanceDir) + id, Commits: a.commits, Open: true, Last: a.At}})
 		}
 	}
-	text, err := json.Marshal(note{Config: l.config, Ahead: slices.Sorted(maps.Keys(l.ahead)), Open: l.seal(), Strangers: l.strangers})
+	text, err := json.Marshal(note{Config: l.config, Ahead: slices.Sorted(maps.Keys(l.ahead)), Open: l.seal(), Keys: keyVersion, Strangers: l.strangers})
 	if err != nil {
 		panic(err) // strings and numbers
 	}
