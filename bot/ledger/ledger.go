@@ -79,8 +79,6 @@ type Ledger struct {
 	count      int                 // of the requests that ever came into memory
 
 	unsaved // what the checkpoint does not have
-
-	syncing sync.Mutex // one Sync at a time
 }
 
 // item is a request in memory.
@@ -123,12 +121,19 @@ var eventPath = regexp.MustCompile(`^requests/\d{4}/\d{2}/\d{2}/([0-9A-Z]{26})/(
 // Sync reads what others have added and returns the ids of the requests that
 // changed by it.
 func (l *Ledger) Sync(ctx context.Context) ([]string, error) {
-	l.syncing.Lock()
-	defer l.syncing.Unlock()
+	done, err := l.turns.lock(ctx, syncing)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return l.sync(ctx)
 }
 
-// sync is Sync for who holds syncing. Where it fails, the next one goes on from
+// syncing is the turn of whoever reads what others have added: a revocation that
+// has three seconds for the log does not wait longer for somebody's fetch.
+const syncing = "syncing"
+
+// sync is Sync for whose turn it is. Where it fails, the next one goes on from
 // there.
 func (l *Ledger) sync(ctx context.Context) ([]string, error) {
 	changed := map[string]bool{}

@@ -161,8 +161,11 @@ func (l *Ledger) renew(ctx context.Context) error {
 	if !damaged {
 		return nil
 	}
-	l.syncing.Lock()
-	defer l.syncing.Unlock()
+	done, err := l.turns.lock(ctx, syncing)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := l.checkpoint.Reset(ctx); err != nil {
 		return err
 	}
@@ -175,6 +178,6 @@ func (l *Ledger) renew(ctx context.Context) error {
 		l.dirty[id] = true
 	}
 	l.mu.Unlock()
-	_, err := l.sync(ctx)
+	_, err = l.sync(ctx)
 	return err
 }

@@ -43,6 +43,6 @@ func (k *keyed) lock(ctx context.Context, key string) (done func(), err error) {
 		return func() { <-t.taken; leave() }, nil
 	case <-ctx.Done():
 		leave()
-		return nil, fmt.Errorf("wait for another change of the request: %w", ctx.Err())
+		return nil, fmt.Errorf("wait until another is through: %w", ctx.Err())
 	}
 }

@@ -46,3 +46,46 @@ func TestAHangingWriteHoldsNobodyUp(t *testing.T) {
 		}
 	})
 }
+
+// stuck is a store that is asked, and does not answer.
+type stuck struct {
+	ledger.Store
+	hangs bool
+}
+
+func (s *stuck) Scan(ctx context.Context, from string, fn func(ledger.File) error) (string, error) {
+	if s.hangs {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	return s.Store.Scan(ctx, from, fn)
+}
+
+// TestAHangingReadHoldsNobodyUp: nor does it wait longer for what somebody else
+// reads of the log.
+func TestAHangingReadHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stuck{Store: &bottest.Store{}}
+		l, err := ledger.Open(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.hangs = true
+		slow, end := context.WithTimeout(t.Context(), time.Minute)
+		defer end()
+		go func() { _, _ = l.Sync(slow) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		since := time.Now()
+		if _, err := l.Sync(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(since) != 3*time.Second {
+			t.Errorf("after %s: %v", time.Since(since), err)
+		}
+		end()
+		synctest.Wait()
+		s.hangs = false
+		if _, err := l.Sync(t.Context()); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
