@@ -101,6 +101,7 @@ type App struct {
 	broken error    // guarded by mu; what makes the app useless until an operator acts
 
 	delivered map[string]bool // guarded by mu; ids of commands and clicks, as far back as memory serves
+	accepted  map[string]any  // guarded by mu; what forms that were accepted were answered, likewise
 }
 
 // identity is who the bot is, as auth.test says.
@@ -119,7 +120,7 @@ func New(cfg Config) (*App, error) {
 	if cfg.Urge == nil {
 		cfg.Urge = func(string) func() { return func() {} }
 	}
-	a := &App{cfg: cfg, log: cfg.Logger, stats: newCounters(), rendered: newSeen(), homes: newHomes(), started: time.Now(), delivered: map[string]bool{}}
+	a := &App{cfg: cfg, log: cfg.Logger, stats: newCounters(), rendered: newSeen(), homes: newHomes(), started: time.Now(), delivered: map[string]bool{}, accepted: map[string]any{}}
 	a.web = newWeb(cfg, a.stats)
 	a.people = newDirectory(a.web)
 	a.group = &group{app: a, wake: make(chan struct{}, 1)}

@@ -123,6 +123,31 @@ func durationHint(rules *access.Rules, resource string, limit time.Duration) str
 // fields, or by closing it, in which case the job records what was asked. Nothing
 // here goes over the network.
 func (a *App) submitted(p payload) (answer any, job func(context.Context)) {
+	id := formID(p.at("view"))
+	if answer, again := a.acceptedBefore(id); again {
+		return answer, nil
+	}
+	if answer, job = a.submittedFirst(p); job != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if len(a.accepted) >= 5000 {
+			clear(a.accepted)
+		}
+		a.accepted[id] = answer
+	}
+	return answer, job
+}
+
+// acceptedBefore is what a form that was accepted was answered. Slack may bring it
+// again, and by then what it has done can speak against it.
+func (a *App) acceptedBefore(id string) (answer any, again bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	answer, again = a.accepted[id]
+	return answer, again
+}
+
+func (a *App) submittedFirst(p payload) (answer any, job func(context.Context)) {
 	v := p.at("view")
 	switch v.str("callback_id") {
 	case formDecision:

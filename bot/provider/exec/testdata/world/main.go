@@ -43,14 +43,17 @@ func main() {
 	order := read()
 	dir := os.Args[1]
 	fault, _ := os.ReadFile(filepath.Join(dir, "fault"))
-	os.Remove(filepath.Join(dir, "fault"))
+	come := func() { os.Remove(filepath.Join(dir, "fault")) }
 	if string(fault) == "hangs" {
+		come()
 		time.Sleep(time.Hour)
 	}
 	if string(fault) == "fails" {
+		come()
 		log.Fatal("injected")
 	}
 	answer := act(dir, order)
+	come() // only now: who waits for it ends this program
 	if string(fault) == "hangs after" {
 		time.Sleep(time.Hour)
 	}
