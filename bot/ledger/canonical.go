@@ -470,6 +470,7 @@ func word(s string) bool {
 	return true
 }
 
+// record reads a whole file: what each has, and what its kind of event has.
 func (f *fields) record(n node, r *record) {
 	f.each(n, func(key string, v node) {
 		switch key {
@@ -495,80 +496,100 @@ func (f *fields) record(n node, r *record) {
 			r.Groups = mapOf(f, v, f.person)
 		case "on_call":
 			r.OnCall = mapOf(f, v, f.duty)
-		case "requestor":
-			r.Requestor = ptr(f.person(v))
-		case "principal":
-			r.Principal = ptr(f.person(v))
-		case "resource":
-			r.Resource = f.string(v)
-		case "title":
-			r.Title = text(f.string(v))
-		case "ticket":
-			r.Ticket = text(f.string(v))
-		case "duration":
-			r.Duration = f.length(v)
-		case "source":
-			r.Source = f.string(v)
-		case "approvers":
-			r.Approvers = listOf(f, v, f.person)
-		case "policies":
-			r.Policies = listOf(f, v, f.string)
-		case "expires_at":
-			r.ExpiresAt = f.time(v)
-		case "target":
-			r.Target = ptr(f.target(v))
-		case "reason":
-			r.Reason = text(f.string(v))
-		case "action":
-			r.Action = f.string(v)
-		case "code":
-			r.Code = f.string(v)
-		case "message":
-			r.Message = text(f.string(v))
-		case "subject":
-			r.Subject = text(f.string(v))
-		case "observed_before":
-			r.ObservedBefore = f.string(v)
-		case "inherited_from":
-			r.InheritedFrom = f.string(v)
-		case "cause":
-			r.Cause = f.string(v)
-		case "kept":
-			r.Kept = f.string(v)
-		case "error":
-			r.Error = text(f.string(v))
-		case "final":
-			r.Final = f.bool(v)
-		case "waiting":
-			r.Waiting = f.bool(v)
-		case "ts":
-			r.TS = f.string(v)
-		case "bot":
-			r.Bot = f.string(v)
-		case "text":
-			r.Text = f.text(v)
-		case "previous":
-			r.Previous = f.text(v)
-		case "allowances":
-			r.Allowances = listOf(f, v, f.string)
-		case "round":
-			r.Round = f.int(v)
-		case "notice":
-			r.Notice = f.string(v)
-		case "to":
-			r.To = ptr(f.person(v))
-		case "channel":
-			r.Channel = f.string(v)
-		case "permalink":
-			r.Permalink = f.string(v)
-		case "calls":
-			r.Calls = listOf(f, v, f.call)
 		case "unreached":
 			r.Unreached = listOf(f, v, f.string)
-		case "found":
-			r.Found = f.string(v)
 		default:
-			f.fail()
+			if !f.asked(key, v, r) && !f.happened(key, v, r) {
+				f.fail()
+			}
 		}
 	})
+}
+
+// asked reads what says what was asked for and decided.
+func (f *fields) asked(key string, v node, r *record) bool {
+	switch key {
+	case "requestor":
+		r.Requestor = ptr(f.person(v))
+	case "principal":
+		r.Principal = ptr(f.person(v))
+	case "resource":
+		r.Resource = f.string(v)
+	case "title":
+		r.Title = text(f.string(v))
+	case "ticket":
+		r.Ticket = text(f.string(v))
+	case "duration":
+		r.Duration = f.length(v)
+	case "source":
+		r.Source = f.string(v)
+	case "approvers":
+		r.Approvers = listOf(f, v, f.person)
+	case "policies":
+		r.Policies = listOf(f, v, f.string)
+	case "expires_at":
+		r.ExpiresAt = f.time(v)
+	case "target":
+		r.Target = ptr(f.target(v))
+	case "reason":
+		r.Reason = text(f.string(v))
+	case "action":
+		r.Action = f.string(v)
+	case "code":
+		r.Code = f.string(v)
+	case "message":
+		r.Message = text(f.string(v))
+	default:
+		return false
+	}
+	return true
+}
+
+// happened reads what says what was done, said and seen.
+func (f *fields) happened(key string, v node, r *record) bool {
+	switch key {
+	case "subject":
+		r.Subject = text(f.string(v))
+	case "observed_before":
+		r.ObservedBefore = f.string(v)
+	case "inherited_from":
+		r.InheritedFrom = f.string(v)
+	case "cause":
+		r.Cause = f.string(v)
+	case "kept":
+		r.Kept = f.string(v)
+	case "error":
+		r.Error = text(f.string(v))
+	case "final":
+		r.Final = f.bool(v)
+	case "waiting":
+		r.Waiting = f.bool(v)
+	case "ts":
+		r.TS = f.string(v)
+	case "bot":
+		r.Bot = f.string(v)
+	case "text":
+		r.Text = f.text(v)
+	case "previous":
+		r.Previous = f.text(v)
+	case "allowances":
+		r.Allowances = listOf(f, v, f.string)
+	case "round":
+		r.Round = f.int(v)
+	case "notice":
+		r.Notice = f.string(v)
+	case "to":
+		r.To = ptr(f.person(v))
+	case "channel":
+		r.Channel = f.string(v)
+	case "permalink":
+		r.Permalink = f.string(v)
+	case "calls":
+		r.Calls = listOf(f, v, f.call)
+	case "found":
+		r.Found = f.string(v)
+	default:
+		return false
+	}
+	return true
 }
