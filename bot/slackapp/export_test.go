@@ -1,11 +1,14 @@
 package slackapp
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
 
 	"countersign/bot/access"
+
+	"github.com/slack-go/slack"
 )
 
 // What is rendered, for golden files.
@@ -101,4 +104,16 @@ func (w wish) Parts() [5]string { return [5]string{w.resource, w.user, w.duratio
 func (a *App) Offers(p access.Person, query string) int {
 	a.people.people[p.Slack] = personEntry{access.Actor{Person: p}, time.Now()}
 	return len(a.suggest(payload(fmt.Sprintf(`{"action_id":"resource","user":{"id":%q},"value":%q}`, p.Slack, query))).Options)
+}
+
+// SubmitGlass submits the confirmation of break-glass: whether it was refused, and
+// what is left to be done.
+func SubmitGlass(a *App, hash, reason string, t Taking) (refused bool, job func(context.Context)) {
+	v := map[string]any{
+		"id": "V1", "hash": hash, "callback_id": formGlass, "private_metadata": metadata(t),
+		"state": map[string]any{"values": map[string]any{fieldReason: map[string]any{fieldReason: map[string]any{"value": reason}}}},
+	}
+	answer, job := a.submitted(payload(metadata(map[string]any{"user": map[string]any{"id": t.User}, "view": v})))
+	said, ok := answer.(*slack.ViewSubmissionResponse)
+	return ok && len(said.Errors) > 0, job
 }

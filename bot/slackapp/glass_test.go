@@ -716,3 +716,23 @@ func TestGlassForms(t *testing.T) {
 	golden(t, "home/review", slackapp.HomeBlocks(bob, s.book.rules, []access.Request{s.r}, none, mine))
 	golden(t, "home/taken", slackapp.HomeBlocks(alice, s.book.rules, []access.Request{s.r}, none, none))
 }
+
+// TestFormBroughtAgain: a form that Slack brings again is answered as the first time,
+// though by now what it has done speaks against it. Another one is not.
+func TestFormBroughtAgain(t *testing.T) {
+	s := start(t, under(emergency()))
+	s.takeForm("github/payments-admins") // alice is known from now on
+	take := slackapp.Taking{Resource: "github/payments-admins", User: "U0ALICE"}
+	refused, job := slackapp.SubmitGlass(s.app, "first", "site down", take)
+	if refused || job == nil {
+		t.Fatal("refused at first")
+	}
+	job(t.Context())
+	s.eventually("the glass to be broken", func() bool { return len(s.book.Requests()) == 1 })
+	if refused, job := slackapp.SubmitGlass(s.app, "first", "site down", take); refused || job != nil {
+		t.Errorf("brought again: refused %t, to be done again %t", refused, job != nil)
+	}
+	if refused, _ := slackapp.SubmitGlass(s.app, "second", "site down", take); !refused {
+		t.Error("a second time without a review")
+	}
+}
