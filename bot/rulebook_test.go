@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"countersign/bot"
 	"countersign/bot/access"
+	"countersign/bot/bottest"
+	"countersign/bot/ledger"
 )
 
 // branch is a config branch in memory: commits in order, the head among them.
@@ -238,5 +242,35 @@ func TestRulesAtAnyCommit(t *testing.T) {
 		if r := rules.At(t.Context(), none); r != nil {
 			t.Errorf("rules at %q: %+v, want none", none, r)
 		}
+	}
+}
+
+// TestEndIsNoFault: what cannot be looked at because the program ends is no fault
+// that somebody should be woken for; what is unreachable is.
+func TestEndIsNoFault(t *testing.T) {
+	b := new(branch).push("c1", "bob")
+	rules, _, err := openRules(t, b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := ledger.Open(t.Context(), &bottest.Store{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	w, err := bot.New(bot.Config{Ledger: l, Rules: rules, Notifier: &told{}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.down = true
+	ended, end := context.WithCancel(t.Context())
+	end()
+	w.PollRules(ended)
+	if said.Len() > 0 {
+		t.Errorf("the end of the program was told as a fault: %s", said.String())
+	}
+	w.PollRules(t.Context())
+	if !strings.Contains(said.String(), "cannot be looked at") {
+		t.Errorf("an unreachable branch was not told: %q", said.String())
 	}
 }

@@ -141,14 +141,16 @@ func (b *Bot) untilNext() time.Duration {
 // PollRules looks at the config branch, and says so where other rules are in
 // force, or where a commit was not taken.
 func (b *Bot) PollRules(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	call, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	change, err := b.Rules.Poll(ctx)
-	if err != nil {
+	change, err := b.Rules.Poll(call)
+	switch {
+	case ctx.Err() != nil: // the program ends, which is no fault
+	case err != nil:
 		b.Log.Error("the configuration cannot be looked at; the last good one stays in force", "err", err)
-		return
+	default:
+		b.Told(call, change)
 	}
-	b.Told(ctx, change)
 }
 
 // Told announces a change of the rules, or that there was none to be had.

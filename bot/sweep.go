@@ -40,13 +40,17 @@ const (
 // and announced, once. Nothing is given or taken here.
 func (b *Bot) Sweep(ctx context.Context) {
 	if err := b.engine.sync(ctx); err != nil {
-		b.Log.Error("no sweep: the log cannot be read", "err", err)
+		if ctx.Err() == nil {
+			b.Log.Error("no sweep: the log cannot be read", "err", err)
+		}
 		return
 	}
 	open := b.Ledger.Open() // first, so that what ends meanwhile is in both
 	ended, err := b.Ledger.Ended(ctx, b.Now().Add(-lookBack))
 	if err != nil {
-		b.Log.Error("no sweep: what has ended cannot be read", "err", err)
+		if ctx.Err() == nil {
+			b.Log.Error("no sweep: what has ended cannot be read", "err", err)
+		}
 		return
 	}
 	var wg sync.WaitGroup
@@ -63,7 +67,7 @@ func (e *engine) sweep(ctx context.Context, name string, p Provider, open, ended
 	check := func(what string, err error) (stop bool) {
 		if failed++; err == nil {
 			failed = 0
-		} else {
+		} else if ctx.Err() == nil {
 			e.b.Log.Warn("the sweep could not look", "provider", name, "at", what, "err", err)
 		}
 		return failed >= sweepErrors || ctx.Err() != nil

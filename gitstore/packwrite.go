@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/hash"
@@ -156,15 +157,19 @@ func (r *Repo) publish(w *packWriter) (path string, err error) {
 // caller holds the write lock.
 //
 // git gc, which heeds no lock of ours, may take the pack away before it is open: no
-// ref leads to it yet. Then it is written again.
+// ref leads to it yet. Then it is written again, more and more patiently: a gc that
+// has seen the name takes what bears it whenever it comes to it.
 func (r *Repo) publishPack(b builtPack) (path string, err error) {
-	for range 3 {
+	const attempts, longest = 10, 320 * time.Millisecond
+	pause := 5 * time.Millisecond
+	for n := 1; ; n++ {
 		path, err = r.tryPublish(b)
-		if !errors.Is(err, fs.ErrNotExist) {
-			break
+		if n == attempts || !errors.Is(err, fs.ErrNotExist) {
+			return path, err
 		}
+		time.Sleep(pause)
+		pause = min(2*pause, longest)
 	}
-	return path, err
 }
 
 func (r *Repo) tryPublish(b builtPack) (path string, err error) {

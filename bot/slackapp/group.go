@@ -70,6 +70,9 @@ func (g *group) owns(id string) bool {
 func (g *group) sync(ctx context.Context) bool {
 	rules := g.app.cfg.Reader.Rules()
 	members, err := g.reviewers(ctx, rules)
+	if ctx.Err() != nil {
+		return false
+	}
 	if err != nil {
 		g.app.log.Warn("the reviewers cannot be looked up", "error", g.app.web.safe(err))
 		g.settle(g.current())

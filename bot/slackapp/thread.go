@@ -241,7 +241,7 @@ func (a *App) backfill(ctx context.Context, _ *task) error {
 			return nil
 		}
 		pause = 1200 * time.Millisecond
-		if err := a.compare(ctx, r, post); err != nil {
+		if err := a.compare(ctx, r, post); err != nil && ctx.Err() == nil {
 			a.log.Warn("slack: a thread could not be read", "request", r.ID, "error", a.web.safe(err))
 		}
 	}
