@@ -23,9 +23,10 @@ const (
 	NoticeUnpaged   = "unpaged"  // the people on call could not be called so far
 
 	// What approvers are told beside the approval message.
-	NoticeInvite = "approve"     // to each whom a policy names: a request waits
-	NoticeAsked  = "asked"       // followed by the round: an extension waits
-	NoticeGlass  = "broke_glass" // somebody took access without approval
+	NoticeInvite   = "approve"     // to each whom a policy names: a request waits
+	NoticeReminder = "reminder"    // followed by its number: it still waits
+	NoticeAsked    = "asked"       // followed by the round: an extension waits
+	NoticeGlass    = "broke_glass" // somebody took access without approval
 )
 
 // A Notice is a message that is owed: which one, and to whom (zero: to the

@@ -77,7 +77,7 @@ func (a *App) callOverdue(ctx context.Context, r access.Request, t *task) error 
 	if !ok {
 		return nil
 	}
-	what := "The access of " + mention(r.Principal) + " to " + title(r.Title, r.Resource)
+	what := whose(r, access.Person{})
 	for _, n := range access.Owed(r, time.Now()) {
 		text := ""
 		switch kind, _, _ := strings.Cut(n.Name, "-"); kind {
@@ -102,16 +102,25 @@ func (a *App) callOverdue(ctx context.Context, r access.Request, t *task) error 
 type notYet struct{ error }
 
 // standsFor is what a post in the approval channel has to show now; false for one
-// that stays as it is.
+// that stays as it is. What called people says how it ended as soon as nothing waits
+// for them any more.
 func (a *App) standsFor(ctx context.Context, r access.Request, p access.Post) (message, bool) {
+	kind, _, _ := strings.Cut(p.Notice, "-")
 	switch {
 	case !p.To.IsZero():
-	case p.Notice == access.NoticeApproval:
+	case kind == access.NoticeApproval:
 		return a.approval(ctx, r), true
-	case p.Notice == noticeApprove && r.Status != access.Pending:
+	case (kind == noticeApprove || kind == access.NoticeReminder) && r.Status != access.Pending:
 		return say(withReview(invitation(r, access.Person{}, a.scene(ctx, r)), r)), true
-	case p.Notice == noticeGlass && !r.ToReview():
+	case kind == noticeAsked:
+		text, ok := answered(r, p.Notice)
+		return say(text), ok
+	case kind == noticeGlass && !r.ToReview():
 		return glassCall(r, a.scene(ctx, r)), true
+	case kind == access.NoticeOverdue && r.Status.Ended():
+		return say(overdueText(r, whose(r, access.Person{}))), true
+	case kind == access.NoticeDrift && !(r.SeenAgain() && r.Drift.Ending == nil):
+		return say(driftText(r, whose(r, access.Person{}))), true
 	}
 	return message{}, false
 }
@@ -423,21 +432,24 @@ func (a *App) askExtension(ctx context.Context, r access.Request, t *task) error
 	return err
 }
 
-// Remind reminds the approvers of a pending request, in its thread. It is sent once:
-// a reminder that is lost is better than one that comes twice. It never blocks.
+// Remind reminds the approvers of a pending request, in its thread, once each time.
+// It never blocks. What was posted is recorded, so that after the decision it says so.
 func (a *App) Remind(id string) {
 	a.out.add(approvalLane, "remind "+id, func(ctx context.Context, t *task) error {
 		r, ok := a.cfg.Reader.Request(id)
 		root, posted := r.ApprovalPost()
-		if !ok || !posted || r.Status != access.Pending || t.unclear {
+		notice := fmt.Sprintf("%s-%d", access.NoticeReminder, r.Reminders)
+		_, done := r.Post(notice, access.Person{})
+		if !ok || !posted || done || r.Status != access.Pending && !t.unclear {
 			return nil
 		}
-		if err := t.mayPost(); err != nil {
-			return err
+		to := target{channel: root.Channel, thread: root.TS, request: id, notice: notice}
+		if r.Status != access.Pending {
+			if ts, err := a.find(ctx, to, r.FiledAt); err != nil || ts == "" {
+				return err
+			}
 		}
-		text := a.reminder(ctx, r)
-		to := target{channel: root.Channel, thread: root.TS, request: id, notice: fmt.Sprintf("reminder-%d", r.Reminders)}
-		_, err := a.post(ctx, to, message{Text: text, Blocks: []slack.Block{section(mrkdwn(text))}})
+		_, err := a.deliver(ctx, r, to, say(a.reminder(ctx, r)), t)
 		return err
 	})
 }

@@ -241,6 +241,17 @@ func extensionText(r access.Request, notice string, to access.Person, vendor str
 	return approvedText(r, to, vendor)
 }
 
+// answered is what became of an extension that the approvers were told of; false
+// while it waits.
+func answered(r access.Request, notice string) (string, bool) {
+	for _, s := range r.Settled {
+		if notice == fmt.Sprintf("%s-%d", noticeAsked, s.Round) {
+			return settled(s) + ".", true
+		}
+	}
+	return "The access ended before anybody decided on the extension.", r.Extension == nil
+}
+
 // noticeReason is what somebody wrote with the decision that the message tells.
 func noticeReason(r access.Request, kind string) string {
 	switch kind {

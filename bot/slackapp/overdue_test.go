@@ -21,7 +21,7 @@ func (b *book) outlive(id string, by time.Duration) {
 
 // TestOverdueIsTold: an access that outlives its end is told to the people in it
 // and to who approved it, and after an hour in the thread, to all approvers; and
-// when it has ended, its message says that it was late.
+// when it has ended, its message says that it was late, and nothing that it is there.
 func TestOverdueIsTold(t *testing.T) {
 	s := start(t)
 	r, m := s.filed("alice", "github/payments-admins 2h incident")
@@ -37,19 +37,13 @@ func TestOverdueIsTold(t *testing.T) {
 	for _, who := range []string{"alice", "bob"} {
 		s.written(who, "is still there", "502 bad gateway", "github/payments-admins")
 	}
-	root := s.message(r.ID)
 	g, _ := s.slack.Group("access-approvers")
-	s.eventually("the approvers to be called in the thread", func() bool {
-		for _, reply := range s.slack.As("bob").Thread(channel, root.TS) {
-			if holds(reply, fmt.Sprintf("<!subteam^%s>", g.ID), "is still there") {
-				return true
-			}
-		}
-		return false
-	})
+	s.called(r.ID, fmt.Sprintf("<!subteam^%s>", g.ID), "is still there")
 	s.book.must(t, access.Finish{Request: r.ID})
 	s.shows(r.ID, "Expired", "It was to end")
 	s.written("bob", "was to end", "Expired")
 	s.written("alice", "has ended", "It was to end")
+	s.called(r.ID, "was to end", "Expired")
+	s.eventually("nothing in the thread to say that it is there", func() bool { return !s.inThread(r.ID, "is still there") })
 	s.noFindings()
 }

@@ -140,6 +140,7 @@ var notices = [...][2]string{
 	{access.NoticePage, "Paged the people on call"},
 	{access.NoticeUnpaged, "Told that nobody could be paged"},
 	{access.NoticeInvite, "Asked for a decision"},
+	{access.NoticeReminder, "Asked once more for a decision"},
 	{access.NoticeAsked, "Asked for a decision on the extension"},
 	{access.NoticeGlass, "Told that glass was broken"},
 }
