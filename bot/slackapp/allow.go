@@ -36,7 +36,7 @@ func (a *App) commandAllow(ctx context.Context, c slash, actor access.Actor, res
 	case strings.EqualFold(word, "withdraw"), strings.EqualFold(word, "revoke"):
 		a.withdraw(ctx, c, actor, after)
 	case person:
-		a.allow(ctx, c, actor, user, unescape(after))
+		a.allow(ctx, c, actor, user, typed(after))
 	default:
 		a.tell(ctx, c.reply(), say("Write "+allowUsage))
 	}
@@ -181,7 +181,7 @@ func (a *App) commandChangeReviewers(ctx context.Context, c slash, actor access.
 		a.tell(ctx, c.reply(), say(access.Refuse(access.NotConfigured, "Reviewers cannot be changed from Slack here: change `reviewers:` in `countersign.yaml` by pull request.").Text))
 		return
 	}
-	email := unescape(word)
+	email := typed(word)
 	if user, ok := parseMention(word); ok {
 		who, err := a.people.actor(ctx, user)
 		if err != nil {
@@ -189,8 +189,6 @@ func (a *App) commandChangeReviewers(ctx context.Context, c slash, actor access.
 			return
 		}
 		email = who.Email
-	} else if _, shown, linked := strings.Cut(strings.Trim(word, "<>"), "|"); linked {
-		email = shown // Slack makes <mailto:a@b|a@b> of an address
 	}
 	url, err := a.cfg.Propose(ctx, actor, add, email)
 	if a.done(ctx, c.reply(), err) {

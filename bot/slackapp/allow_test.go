@@ -51,6 +51,13 @@ func TestTyped(t *testing.T) {
 		"a &lt;b&gt; &amp; c": "a <b> & c",
 		"&lt;@U0DAN|dan&gt;":  "<@U0DAN|dan>", // typed so: text, and escaped again where it is shown
 		"<!channel>":          "<!channel>",
+
+		"see <https://jira.example/OPS-1?a=1&amp;b=2>, now": "see https://jira.example/OPS-1?a=1&b=2, now",
+		"on <http://db.example.com/x|db.example.com/x>":     "on db.example.com/x",
+		"<https://evil.example|https://jira.example>":       "https://evil.example",
+		"ask <mailto:bob@example.com|bob@example.com>":      "ask bob@example.com",
+		"ask <mailto:bob@example.com>":                      "ask bob@example.com",
+		"&lt;https://jira.example&gt;":                      "<https://jira.example>",
 	} {
 		if got := typed(in); got != want {
 			t.Errorf("typed(%q) = %q, want %q", in, got, want)

@@ -23,6 +23,7 @@ func TestCompleteCommandFilesAtOnce(t *testing.T) {
 		"github/payments-admins because 2h are not enough": {Resource: "github/payments-admins", Reason: "because 2h are not enough"},
 		"github/payments-admins for @erin 30m deploy":      {Resource: "github/payments-admins", Principal: access.Person{Email: "erin@example.com", Slack: "U0ERIN"}, Duration: 30 * time.Minute, Reason: "deploy"},
 		"github/payments-admins for the release":           {Resource: "github/payments-admins", Reason: "for the release"},
+		"github/payments-admins see https://a.example/1?b": {Resource: "github/payments-admins", Reason: "see https://a.example/1?b"},
 	} {
 		t.Run(text, func(t *testing.T) {
 			s := start(t)

@@ -68,7 +68,7 @@ func (a *App) command(ctx context.Context, c slash) {
 	case "show":
 		a.commandShow(ctx, c, actor, rest)
 	case "who":
-		a.tell(ctx, c.reply(), a.whoText(ctx, actor, unescape(rest)))
+		a.tell(ctx, c.reply(), a.whoText(ctx, actor, typed(rest)))
 	case "reviewers":
 		a.commandReviewers(ctx, c, actor, rest)
 	case "allow":
@@ -104,7 +104,7 @@ func parseMention(word string) (string, bool) {
 func parseRequest(text string) wish {
 	var w wish
 	w.resource, text = cut(text)
-	w.resource = unescape(w.resource)
+	w.resource = typed(w.resource)
 	if word, rest := cut(text); strings.EqualFold(word, "for") {
 		if person, after := cut(rest); person != "" {
 			if user, ok := parseMention(person); ok {

@@ -84,6 +84,8 @@ func TestParseRequest(t *testing.T) {
 		"db/x a &amp; b &lt;c&gt; &amp;lt;":   {"db/x", "", "", "a & b <c> &lt;"},
 		"  db/x \t 1h\u00a0because\nof this ": {"db/x", "", "1h", "because\nof this"},
 		"db/x fix OPS-1 now":                  {"db/x", "", "", "fix OPS-1 now", "OPS-1"},
+
+		"<http://db.example/x|db.example/x> 1h see <https://jira.example/1>": {"db.example/x", "", "1h", "see https://jira.example/1"},
 	} {
 		got := slackapp.ParseRequest(text).Parts()
 		got[4] = slackapp.TicketIn(got[3], []*regexp.Regexp{ticket})

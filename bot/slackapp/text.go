@@ -16,11 +16,24 @@ func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
 }
 
-// tagged is how Slack sends the names that somebody typed in a command.
-var tagged = regexp.MustCompile(`<([@#])[A-Z0-9]+\|([^<>|]*)>`)
+// How Slack sends the names, and the addresses, that somebody typed in a command.
+var (
+	tagged = regexp.MustCompile(`<([@#])[A-Z0-9]+\|([^<>|]*)>`)
+	linked = regexp.MustCompile(`<(?:https?://|mailto:)[^<>|]+(?:\|[^<>|]*)?>`)
+)
 
-// typed is a text of a command as its author typed it: @name, not <@U012|name>.
-func typed(s string) string { return unescape(tagged.ReplaceAllString(s, "$1$2")) }
+// typed is a text of a command as its author typed it: @name, not <@U012|name>, and
+// https://a.example, not <https://a.example>.
+func typed(s string) string {
+	s = linked.ReplaceAllStringFunc(s, func(link string) string {
+		address, shown, _ := strings.Cut(strings.Trim(link, "<>"), "|")
+		if shown != "" && strings.HasSuffix(address, shown) {
+			return shown // a.example became <http://a.example|a.example>
+		}
+		return strings.TrimPrefix(address, "mailto:")
+	})
+	return unescape(tagged.ReplaceAllString(s, "$1$2"))
+}
 
 // unescape undoes, once, what Slack did to the text that somebody typed.
 func unescape(s string) string {
