@@ -5,13 +5,13 @@ import (
 	"errors"
 )
 
-// event takes an Events API payload. It answers the job that handles it, and its
-// key; no job where nothing is to be done, or where it is queued already.
+// event takes an Events API payload. It answers the job that is still to be queued
+// for it, and its key; no job where there is none.
 func (a *App) event(p payload) (string, func(context.Context)) {
 	ev := p.at("event")
 	switch ev.str("type") {
 	case "message":
-		a.heard(p)
+		return a.heard(p)
 	case "app_home_opened":
 		if ev.str("tab") != "messages" {
 			user := ev.str("user")

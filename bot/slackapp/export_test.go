@@ -100,6 +100,13 @@ func (c click) Parts() (id, user, action, request string, round int, where acces
 // Parts are the fields of a wish.
 func (w wish) Parts() [5]string { return [5]string{w.resource, w.user, w.duration, w.reason, w.ticket} }
 
+// Room sets how many jobs may wait.
+func (a *App) Room(most int) {
+	a.jobs.mu.Lock()
+	defer a.jobs.mu.Unlock()
+	a.jobs.most = most
+}
+
 // Offers counts what the type-ahead offers to somebody.
 func (a *App) Offers(p access.Person, query string) int {
 	a.people.people[p.Slack] = personEntry{access.Actor{Person: p}, time.Now()}

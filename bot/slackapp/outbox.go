@@ -17,6 +17,7 @@ import (
 const (
 	approvalLane = "approval"
 	backfillLane = "backfill"
+	busyLane     = "busy"
 	homeLane     = "home"
 	groupLane    = "groups"
 	inviteLane   = "invitations"

@@ -82,10 +82,13 @@ func (a *App) receiveClick(c click) {
 }
 
 // enqueue takes a job that is acknowledged already. If there are too many, the
-// person is told that nothing happens.
+// person is told that nothing happens, once where they press again meanwhile.
 func (a *App) enqueue(key string, to reply, job func(context.Context)) {
 	if !a.jobs.add(key, job) {
-		go a.tell(context.Background(), to, say(busy))
+		a.out.add(busyLane, "user "+to.user, func(ctx context.Context, _ *task) error {
+			a.tell(ctx, to, say(busy))
+			return nil
+		})
 	}
 }
 

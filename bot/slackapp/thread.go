@@ -12,18 +12,18 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// heard takes a message event.
-func (a *App) heard(p payload) {
+// heard takes a message event, as [App.event] does.
+func (a *App) heard(p payload) (string, func(context.Context)) {
 	channel, root := p.str("event", "channel"), a.early(p.at("event"))
 	if root == "" {
 		a.hear(p)
-		return
+		return "", nil
 	}
 	// Somebody answered faster than the message above got into the log.
-	a.jobs.add("thread "+channel+" "+root, func(ctx context.Context) {
+	return "thread " + channel + " " + root, func(ctx context.Context) {
 		a.awaitRecord(ctx, channel, root, 8*time.Second)
 		a.hear(p)
-	})
+	}
 }
 
 // early is the message of ours that an event's message is a reply to, where the log
