@@ -276,6 +276,11 @@ func TestNothingThatPeopleTypeHasAnEffect(t *testing.T) {
 	if !strings.Contains(textOf(m.Blocks), "the whole text: /access show") {
 		t.Error("a long reason does not say where the rest is")
 	}
+	for _, what := range []string{"unfurl_links", "unfurl_media"} {
+		if all, inert := s.calls("chat.postMessage", ""), s.calls("chat.postMessage", `"`+what+`":"false"`); all == 0 || all != inert {
+			t.Errorf("%d of %d messages say %s: false", inert, all, what)
+		}
+	}
 	s.noFindings()
 }
 

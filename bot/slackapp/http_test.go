@@ -225,7 +225,7 @@ func TestHTTPRefuses(t *testing.T) {
 		"unsigned":               {"/slack/commands", formType, command, none, 401},
 		"another secret":         {"/slack/commands", formType, command, sign(docSecret, command, now), 401},
 		"old":                    {"/slack/commands", formType, command, sign(secret, command, now.Add(-301*time.Second)), 401},
-		"early":                  {"/slack/commands", formType, command, sign(secret, command, now.Add(302*time.Second)), 401},
+		"early":                  {"/slack/commands", formType, command, sign(secret, command, now.Add(time.Hour)), 401},
 		"another body":           {"/slack/commands", formType, command + "+", sign(secret, command, now), 401},
 		"unsigned challenge":     {"/slack/events", jsonType, `{"type":"url_verification","challenge":"c"}`, none, 401},
 		"unsigned certificate":   {"/slack/commands", formType, command + "&ssl_check=1", none, 200},
@@ -388,11 +388,10 @@ func TestHTTPSlowLoris(t *testing.T) {
 	header := sign(s.world.App.SigningSecret, "x", time.Now())
 	fmt.Fprintf(c, "POST /slack/commands HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nX-Slack-Signature: %s\r\nX-Slack-Request-Timestamp: %s\r\nContent-Length: 1000\r\n\r\na",
 		formType, header.Get("X-Slack-Signature"), header.Get("X-Slack-Request-Timestamp"))
-	begin := time.Now()
-	_ = c.SetReadDeadline(begin.Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	answer, err := io.ReadAll(c) // to the end: the server closes it
-	if took := time.Since(begin); err != nil || took > 8*time.Second || !strings.HasPrefix(string(answer), "HTTP/1.1 400") {
-		t.Errorf("after %s: %v, %s", took, err, answer)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400") {
+		t.Errorf("%v, %s", err, answer)
 	}
 }
 
@@ -414,7 +413,7 @@ func TestHTTPStalls(t *testing.T) {
 			}
 			defer c.Close()
 			fmt.Fprintf(c, "%s\r\nHost: x\r\nContent-Length: 100000\r\n\r\na", request)
-			_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 4") {
 				t.Errorf("%v, %s", err, answer)
 			}

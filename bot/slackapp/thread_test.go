@@ -180,7 +180,7 @@ func TestEventsOfAThread(t *testing.T) {
 	id := b.Requests()[0].ID
 	b.must(t, access.Notify{Request: id, Post: access.Post{Notice: access.NoticeApproval, Channel: channel, TS: "1.000"}})
 	r.appWith(t, &logs{}, b)
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		got, _ := b.Request(id)
 		if n := len(got.Messages); n > 0 && got.Messages[n-1].Text == "last" {
 			break

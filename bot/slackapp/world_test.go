@@ -333,7 +333,7 @@ func (s *stage) run(change ...func(*slackapp.Config)) {
 		select {
 		case err := <-done:
 			return err
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			return errors.New("the app does not end")
 		}
 	})
@@ -353,9 +353,13 @@ func (s *stage) run(change ...func(*slackapp.Config)) {
 	})
 }
 
+// patience is how long anything may take: it ends a test that hangs, and measures
+// nothing.
+const patience = time.Minute
+
 func (s *stage) eventually(what string, ok func() bool) {
 	s.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.Fatalf("waited in vain for %s", what)
 		}
@@ -505,14 +509,19 @@ func (s *stage) status(id string, want access.Status) {
 
 // asked reports whether the app called a method with something in its arguments or
 // its answer.
-func (s *stage) asked(method, about string) bool {
+func (s *stage) asked(method, about string) bool { return s.calls(method, about) > 0 }
+
+// calls counts the app's calls of a method with something in their arguments or
+// answers.
+func (s *stage) calls(method, about string) int {
+	n := 0
 	entries, _ := s.slack.Trace(0)
 	for _, e := range entries {
 		if e.Kind == "api" && strings.Contains(e.Title, method) && strings.Contains(string(e.Detail), about) {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // offered is the value of the first resource that the type-ahead offers.

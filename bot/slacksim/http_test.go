@@ -122,7 +122,6 @@ func TestDeliversByRequests(t *testing.T) {
 // does not.
 func TestRepeatsEvents(t *testing.T) {
 	s := start(t, func(c *slacksim.Config) {
-		c.Timing.Ack = 200 * time.Millisecond
 		c.Timing.Retry = []time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond}
 	})
 	var n int
@@ -136,7 +135,9 @@ func TestRepeatsEvents(t *testing.T) {
 		case 1:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		case 2:
-			time.Sleep(300 * time.Millisecond)
+			for end := time.Now().Add(patience); len(s.Findings()) == 0 && time.Now().Before(end); { // until Slack waits no more
+				time.Sleep(5 * time.Millisecond)
+			}
 		case 3:
 			panic(http.ErrAbortHandler)
 		case 5:

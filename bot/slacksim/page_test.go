@@ -134,7 +134,7 @@ func TestStreamOfChanges(t *testing.T) {
 	if _, err := s.As("alice").Post("C0ACCESS", "hello"); err != nil {
 		t.Fatal(err)
 	}
-	for timeout := time.After(5 * time.Second); ; {
+	for timeout := time.After(patience); ; {
 		select {
 		case l := <-lines:
 			data, is := strings.CutPrefix(l, "data: ")

@@ -202,10 +202,14 @@ func (b *bot) inner() []string {
 	return out
 }
 
-// eventually waits up to 5 seconds.
+// patience is how long anything may take: it ends a test that hangs, and measures
+// nothing.
+const patience = time.Minute
+
+// eventually waits until something is so.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if f() {
 			return
 		}

@@ -59,27 +59,27 @@ func view(kind, title string, more string) string {
 }
 
 func TestTriggers(t *testing.T) {
-	s := start(t, func(c *slacksim.Config) { c.Timing.Trigger = 80 * time.Millisecond })
-	app := forms(s)
-	command := func() string {
+	command := func(life time.Duration) (*sim, string) {
+		s := start(t, func(c *slacksim.Config) { c.Timing.Trigger = life })
+		app := forms(s)
 		if _, err := s.As("alice").Command("C0ACCESS", "/access"); err != nil {
 			t.Fatal(err)
 		}
 		id, _ := app.last()
-		return id
+		return s, id
 	}
-	open := func(id string) any {
+	open := func(s *sim, id string) any {
 		return s.call("views.open", "trigger_id", id, "view", view("modal", "A", ""))["error"]
 	}
-	id := command()
+	s, id := command(patience)
 	for _, want := range []any{nil, "exchanged_trigger_id"} {
-		if got := open(id); got != want {
+		if got := open(s, id); got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
-	id = command()
-	time.Sleep(100 * time.Millisecond)
-	if got := open(id); got != "expired_trigger_id" {
+	s, id = command(20 * time.Millisecond)
+	time.Sleep(30 * time.Millisecond)
+	if got := open(s, id); got != "expired_trigger_id" {
 		t.Errorf("got %v", got)
 	}
 	s.hasFinding("expired_trigger_id")
