@@ -13,9 +13,9 @@ type Filter struct {
 	// Text is words, each of which must occur somewhere in what was written or
 	// in the names, upper and lower case aside.
 	Text string
-	// Person is a key, see [Rules.Keys], of somebody who asked for the access,
-	// gets it, or decided or ended it.
-	Person   string
+	// Person are the keys of one person, see [Rules.Keys], who asked for the
+	// access, gets it, or decided or ended it. Empty restricts nothing.
+	Person   []string
 	Resource string
 	Provider string
 	Status   []Status // as people see it, see [Request.Shown]
@@ -39,7 +39,7 @@ func (f Filter) Match(r Request) bool {
 		f.Policy != "" && (r.Decision == nil || !slices.Contains(r.Decision.Policies, f.Policy)),
 		!f.From.IsZero() && r.FiledAt.Before(f.From),
 		!f.To.IsZero() && !r.FiledAt.Before(f.To),
-		f.Person != "" && !slices.Contains(r.People(), f.Person),
+		len(f.Person) > 0 && !slices.ContainsFunc(r.People(), func(k string) bool { return slices.Contains(f.Person, k) }),
 		f.Involves != nil && !slices.ContainsFunc(r.Parties(), func(k string) bool { return slices.Contains(f.Involves, k) }):
 		return false
 	}

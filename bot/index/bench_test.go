@@ -56,8 +56,8 @@ func BenchmarkIndex(b *testing.B) {
 	}{
 		{"none", "", access.Filter{}},
 		{"none-deep", deep, access.Filter{}},
-		{"person", "", access.Filter{Person: person}},
-		{"nobody", "", access.Filter{Person: "nobody@acme.example"}},
+		{"person", "", access.Filter{Person: []string{person}}},
+		{"nobody", "", access.Filter{Person: []string{"nobody@acme.example"}}},
 		{"resource", "", access.Filter{Resource: last.Resource}},
 		{"provider", "", access.Filter{Provider: "github"}},
 		{"provider-deep", deep, access.Filter{Provider: "github"}},
@@ -68,7 +68,7 @@ func BenchmarkIndex(b *testing.B) {
 		{"policy", "", access.Filter{Policy: decision}},
 		{"quarter", "", quarter},
 		{"involves", "", access.Filter{Involves: []string{person, last.Requestor.Slack}}},
-		{"all-at-once", "", access.Filter{Person: person, Provider: "github", Status: []access.Status{access.Expired}, From: quarter.From}},
+		{"all-at-once", "", access.Filter{Person: []string{person}, Provider: "github", Status: []access.Status{access.Expired}, From: quarter.From}},
 		{"text-id", "", access.Filter{Text: rare}},
 		{"text-no-match", "", access.Filter{Text: "floccinaucinihilipilification"}},
 		{"text-rare", "", access.Filter{Text: "INC-12345"}},
@@ -76,7 +76,7 @@ func BenchmarkIndex(b *testing.B) {
 		{"text-common", "", access.Filter{Text: "production"}},
 		{"text-2-letters", "", access.Filter{Text: "xy"}},
 		{"text-2-words", "", access.Filter{Text: "deadlock ledger"}},
-		{"text-and-person", "", access.Filter{Text: "deadlock", Person: person}},
+		{"text-and-person", "", access.Filter{Text: "deadlock", Person: []string{person}}},
 		{"text-in-quarter", "", access.Filter{Text: "deadlock", From: quarter.From}},
 	} {
 		b.Run("find/"+c.name, func(b *testing.B) {
@@ -91,7 +91,7 @@ func BenchmarkIndex(b *testing.B) {
 			b.ReportMetric(float64(n), "matches")
 		})
 	}
-	for name, f := range map[string]access.Filter{"90-days": quarter, "all-time": {}, "all-time-person": {Person: person}, "all-time-provider": {Provider: "github"}} {
+	for name, f := range map[string]access.Filter{"90-days": quarter, "all-time": {}, "all-time-person": {Person: []string{person}}, "all-time-provider": {Provider: "github"}} {
 		b.Run("figures/"+name, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := x.Figures(b.Context(), f, bottest.HistoryEnd); err != nil {

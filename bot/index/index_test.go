@@ -125,7 +125,10 @@ func filter(rng *rand.Rand, list []access.Request) access.Filter {
 		f.ID = pick(rng, []string{id, id[:8], id[20:], strings.ToLower(id[:7]), id[5:9], "no id at all, and longer than one"})
 	}
 	if maybe(6) {
-		f.Person = pick(rng, append(some().People(), "nobody@example.com"))
+		f.Person = append(some().People(), "nobody@example.com")[rng.IntN(2):]
+		if maybe(2) {
+			f.Person = []string{pick(rng, f.Person)}
+		}
 	}
 	if maybe(6) {
 		f.Resource = some().Resource
@@ -396,7 +399,7 @@ func TestHostileText(t *testing.T) {
 	put(t, x, index.Batch{Head: "a", Requests: list})
 	for _, h := range hostile {
 		for _, f := range []access.Filter{
-			{ID: h}, {Text: h}, {Resource: h}, {Person: h}, {Provider: h}, {Policy: h}, {Source: access.Source(h)},
+			{ID: h}, {Text: h}, {Resource: h}, {Person: []string{h}}, {Provider: h}, {Policy: h}, {Source: access.Source(h)},
 			{Status: []access.Status{access.Status(h)}}, {Involves: []string{h}},
 		} {
 			var want []access.Request

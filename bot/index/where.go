@@ -75,8 +75,8 @@ func where(f access.Filter, p plan) (*condition, error) {
 		c.add("r.n IN (SELECT n FROM request WHERE substr(id, 1, length(?)) = ? OR substr(id, -length(?)) = ?)", id, id, id, id)
 	}
 	equal("resource", f.Resource)
-	if f.Person != "" {
-		c.marked(p, markPerson, []string{f.Person})
+	if len(f.Person) > 0 {
+		c.marked(p, markPerson, f.Person)
 	}
 	if f.Policy != "" {
 		c.marked(p, markPolicy, []string{f.Policy})

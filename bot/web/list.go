@@ -50,7 +50,7 @@ func (s *Server) list(r *http.Request, v view) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	sel.filter.Person = key(s.Rules.Rules(), sel.Person, choices.People)
+	sel.filter.Person = keys(s.Rules.Rules(), sel.Person, choices.People)
 	f := s.scope(v.Viewer, sel.filter)
 	found, total, err := s.Requests.Find(ctx, f, sel.After, perPage+1)
 	if err != nil {
@@ -134,7 +134,7 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request, v Viewer) {
 		s.fail(w, r, v, err)
 		return
 	}
-	sel.filter.Person = key(s.Rules.Rules(), sel.Person, choices.People)
+	sel.filter.Person = keys(s.Rules.Rules(), sel.Person, choices.People)
 	w.Header().Set("Content-Type", "text/tab-separated-values; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="requests.tsv"`)
 	if r.Method == http.MethodHead {

@@ -103,6 +103,7 @@ func rowsOf(page string) []string {
 func TestFilters(t *testing.T) {
 	m := logOf(300, end)
 	stories := m.stories(t, end)
+	m.tell(t, 60, end.Add(-time.Hour), access.Person{Email: "al@example.com", Slack: "U0ALICIA"}, access.File{Reason: "by her other account"})
 	h := serve(t, m, everything, end)
 	all := m.matching(access.Filter{})
 	some := all[len(all)/2]
@@ -112,10 +113,11 @@ func TestFilters(t *testing.T) {
 	}{
 		{"", access.Filter{}},
 		{"q=refund+BATCH", access.Filter{Text: "refund batch"}},
-		{"person=alice@example.com", access.Filter{Person: "alice@example.com"}},
-		{"person=Alice", access.Filter{Person: "alice@example.com"}},
-		{"person=U0ERIN", access.Filter{Person: "U0ERIN"}},
-		{"person=ALICE%2Bx@example.com", access.Filter{Person: "alice@example.com"}},
+		{"person=alice@example.com", access.Filter{Person: []string{"alice@example.com", "al@example.com"}}},
+		{"person=AL@example.com", access.Filter{Person: []string{"alice@example.com", "al@example.com"}}},
+		{"person=Alice", access.Filter{Person: []string{"alice@example.com", "al@example.com"}}},
+		{"person=U0ERIN", access.Filter{Person: []string{"U0ERIN"}}},
+		{"person=ALICE%2Bx@example.com", access.Filter{Person: []string{"alice@example.com", "al@example.com"}}},
 		{"resource=payments-admins", access.Filter{Resource: "payments-admins"}},
 		{"provider=" + some.Target.Provider, access.Filter{Provider: some.Target.Provider}},
 		{"status=denied&status=failed", access.Filter{Status: []access.Status{access.Denied, access.Failed}}},

@@ -195,3 +195,12 @@ func key(rules *access.Rules, typed string, known []string) string {
 	}
 	return rules.Keys(access.Person{Email: typed})[0]
 }
+
+// keys are all by which the log may have a person whose name was typed: whoever
+// has another address than before is still the same.
+func keys(rules *access.Rules, typed string, known []string) []string {
+	if typed == "" {
+		return nil
+	}
+	return rules.Keys(personOf(key(rules, typed, known)))
+}

@@ -145,7 +145,7 @@ func TestScale(t *testing.T) {
 	}
 	took(t, "list", find(access.Filter{}))
 	took(t, "list of a status", find(access.Filter{Status: []access.Status{access.Expired}}))
-	took(t, "list of a person", find(access.Filter{Person: old[0].Requestor.Email}))
+	took(t, "list of a person", find(access.Filter{Person: []string{old[0].Requestor.Email}}))
 	took(t, "part of an id", find(access.Filter{ID: old[0].ID[20:]}))
 	took(t, "free text", find(access.Filter{Text: "deadlock ledger"}))
 	took(t, "figures of all time", func() error { _, err := x.Figures(ctx, access.Filter{}, bottest.HistoryEnd); return err })
