@@ -22,8 +22,9 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// beyondLoopback says why a request is not one of a browser on this machine. A
-// foreign site cannot get in by a name that it makes point to 127.0.0.1.
+// beyondLoopback says why a request is not one of a browser on this machine, for
+// a page of this address. A foreign site cannot get in by a name that it makes
+// point to 127.0.0.1, nor by a script that asks 127.0.0.1 itself.
 func beyondLoopback(r *http.Request) string {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -32,6 +33,9 @@ func beyondLoopback(r *http.Request) string {
 	ip := net.ParseIP(strings.Trim(host, "[]"))
 	if host != "localhost" && !strings.HasSuffix(host, ".localhost") && (ip == nil || !ip.IsLoopback()) {
 		return "This page has no sign-in, so it answers to loopback addresses only: use http://127.0.0.1 or http://localhost."
+	}
+	if o := r.Header.Get("Origin"); o != "" && o != "http://"+r.Host && o != "https://"+r.Host {
+		return "This page has no sign-in, so it does not answer pages of other sites."
 	}
 	for name := range r.Header {
 		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" {

@@ -90,10 +90,15 @@ func TestLoopback(t *testing.T) {
 	m := logOf(5, end)
 	h := serve(t, m, everything, end, func(c *web.Config) { c.Loopback, c.Viewer = true, nil })
 	for _, c := range []struct {
-		host, header string
+		host, header string // x is what the header says, unless it says more
 		want         int
 	}{
 		{"127.0.0.1:8080", "", 200},
+		{"127.0.0.1:8080", "Origin: http://127.0.0.1:8080", 200},
+		{"127.0.0.1:8080", "Origin: http://127.0.0.1:8081", 403},
+		{"127.0.0.1:8080", "Origin: http://localhost:8080", 403},
+		{"127.0.0.1:8080", "Origin: https://evil.example", 403},
+		{"127.0.0.1:8080", "Origin: null", 403},
 		{"localhost:8080", "", 200},
 		{"[::1]:8080", "", 200},
 		{"::1", "", 200},
@@ -115,7 +120,11 @@ func TestLoopback(t *testing.T) {
 			}
 			r := httptest.NewRequest(method, p, nil)
 			if r.Host = c.host; c.header != "" {
-				r.Header.Set(c.header, "x")
+				name, value, said := strings.Cut(c.header, ": ")
+				if !said {
+					value = "x"
+				}
+				r.Header.Set(name, value)
 			}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
@@ -224,6 +233,14 @@ func TestParty(t *testing.T) {
 			}
 		}
 		_, table, _ := get(t, h, "/requests.tsv")
+		for name, x := range s { // where a page begins tells no more
+			_, page, _ := get(t, h, "/requests?after="+x.id)
+			if mine := slices.Contains(c.want, name); !mine && len(rowsOf(page)) > 0 {
+				t.Errorf("%v learns from where a page begins that there is %s", c.person, name)
+			} else if mine && len(rowsOf(page)) == 0 && x.id != oldest(m, want) {
+				t.Errorf("%v sees nothing after %s", c.person, name)
+			}
+		}
 		if n := strings.Count(table, "\n") - 1; n != len(want) {
 			t.Errorf("%v exports %d rows, want %d", c.person, n, len(want))
 		}
@@ -231,6 +248,16 @@ func TestParty(t *testing.T) {
 }
 
 func TestExport(t *testing.T) {
+// oldest is the id of which the request was filed first.
+func oldest(m *memory, ids []string) string {
+	for _, r := range m.list {
+		if slices.Contains(ids, r.ID) {
+			return r.ID
+		}
+	}
+	return ""
+}
+
 	m := logOf(1203, end)
 	m.stories(t, end)
 	h := serve(t, m, everything, end)

@@ -57,6 +57,9 @@ func (s *Server) list(r *http.Request, v view) (content, error) {
 		return content{}, err
 	}
 	q := sel.query()
+	if found, err = s.below(ctx, v.Viewer, sel.After, found); err != nil {
+		return content{}, err
+	}
 	p := listPage{
 		selection: sel, Total: total, Choices: choices, Chips: sel.chips(v.links), Clear: v.links.list(nil),
 		Export: v.links.export(q), Ever: total > 0 || len(q) > 0,
@@ -90,6 +93,19 @@ func (s *Server) list(r *http.Request, v view) (content, error) {
 }
 
 func (p *listPage) options() {
+// below is what comes after a request of which the viewer may know: after one of
+// others comes nothing, as after one that does not exist.
+func (s *Server) below(ctx context.Context, v Viewer, after string, found []access.Request) ([]access.Request, error) {
+	if after == "" || v.All {
+		return found, nil
+	}
+	r, _, err := s.Record.History(ctx, after)
+	if errors.Is(err, ErrNotFound) || err == nil && !s.visible(v, r) {
+		return nil, nil
+	}
+	return found, err
+}
+
 	for _, x := range statuses {
 		p.Statuses = append(p.Statuses, option{string(x), capital(spell(x)), slices.Contains(p.Status, x)})
 	}

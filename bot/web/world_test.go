@@ -60,13 +60,16 @@ func (m *memory) Find(_ context.Context, f access.Filter, after string, limit in
 	all := m.matching(f)
 	slices.Reverse(all)
 	total := len(all)
-	if after != "" {
-		i := slices.IndexFunc(all, func(r access.Request) bool { return r.ID == after })
-		all = all[i+1:]
-	}
-	all = all[:min(limit, len(all))]
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if after != "" { // whether it matches or not; after one that is not there comes nothing
+		i := slices.IndexFunc(m.list, func(r access.Request) bool { return r.ID == after })
+		below := m.list[:max(0, i)]
+		all = slices.DeleteFunc(all, func(r access.Request) bool {
+			return !slices.ContainsFunc(below, func(o access.Request) bool { return o.ID == r.ID })
+		})
+	}
+	all = all[:min(limit, len(all))]
 	m.asked += len(all)
 	return all, total, m.broken
 }
