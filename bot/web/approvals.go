@@ -24,6 +24,7 @@ type approvalsPage struct {
 	Overruns []overrun
 	Late     int // how many there are in all
 	Empty    bool
+	Own      bool // it is about what involves the viewer alone
 }
 
 type decider struct {
@@ -69,7 +70,7 @@ func (s *Server) approvals(r *http.Request, v view) (content, error) {
 }
 
 func (s *Server) figures(ctx context.Context, v view, x span) (approvalsPage, error) {
-	p := approvalsPage{Span: x.Name, Words: "the last " + x.Text}
+	p := approvalsPage{Span: x.Name, Words: "the last " + x.Text, Own: !v.Viewer.All}
 	for _, o := range spansOf() {
 		p.Spans = append(p.Spans, link{o.Text, v.links.approvals(o.Name), o.Name == x.Name})
 	}

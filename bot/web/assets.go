@@ -62,7 +62,6 @@ func openPages() (*pages, error) {
 		"when": when, "exactly": exactly, "clock": clock, "who": who, "brief": brief, "talk": talk, "unmarked": unmarked, "plain": access.Plain,
 		"lasting": lasting, "grouped": grouped, "counted": counted,
 		"status": func(s access.Status) string { return capital(spell(s)) }, "source": spell[access.Source],
-		"day":    func(t time.Time) string { return t.Format("2 Jan") },
 		"isoday": func(t time.Time) string { return t.Format(time.DateOnly) },
 	}).ParseFS(embedded, "templates/parts/*.html")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,6 +298,45 @@ func TestBrowserLive(t *testing.T) {
 	d.until("the figures follow", "document.querySelectorAll('.figures b')[1].textContent === %s", fmt.Sprint(waiting)) // the hour decides how many of the made-up company wait
 }
 
+// TestBrowserStandsStill: what did not change but grew older is let alone, and
+// what a new request pushes to the next page does not fade.
+func TestBrowserStandsStill(t *testing.T) {
+	d := sit(t, 1440, 900)
+	now := time.Now().UTC()
+	var later atomic.Int64
+	d.web = serve(t, d.m, everything, now, func(c *web.Config) {
+		c.Now = func() time.Time { return now.Add(time.Duration(later.Load())) }
+	})
+	srv := httptest.NewServer(d.web)
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	d.base = srv.URL
+	d.open("/")
+	d.until("it listens", "document.documentElement.dataset.live === 'on'")
+	live, p := row(d.s["live"].id), d.s["pending"]
+	const bar = "document.querySelector(%s).querySelector('.bar .done').getAttribute('width')"
+	d.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('" + live + "').same = true"))
+	before := eval[string](d, bar, live)
+	later.Store(int64(20 * time.Minute))
+	p.do(bob, access.Deny{Request: p.id})
+	d.web.Changed(p.id)
+	d.until("what is over fades", "document.querySelector(%s).classList.contains('stale')", row(p.id))
+	if !eval[bool](d, "document.querySelector(%s).same === true && !document.querySelector('.fresh')", live) {
+		t.Error("a row that only grew older is drawn anew")
+	}
+	if after := eval[string](d, bar, live); after == before {
+		t.Errorf("its bar stays at %s", after)
+	}
+
+	d.open("/requests")
+	d.until("it listens", "document.documentElement.dataset.live === 'on'")
+	fresh := d.m.tell(t, 41, now, alice, access.File{Reason: "quite new"})
+	d.web.Changed(fresh.id)
+	d.until("the new one announces itself", "document.querySelector('.pill')?.textContent === '1 new request'")
+	if n := eval[int](d, "document.querySelectorAll('.stale').length"); n != 0 {
+		t.Errorf("%d rows fade that are as they were", n)
+	}
+}
+
 // TestBrowserWithoutScript: every page is whole.
 func TestBrowserWithoutScript(t *testing.T) {
 	d := sit(t, 1440, 900, chromedp.Flag("blink-settings", "scriptEnabled=false"))
@@ -310,11 +350,14 @@ func TestBrowserWithoutScript(t *testing.T) {
 	}
 }
 
-// TestBrowserCopy opens the files of a copy from the disk.
+// TestBrowserCopy opens the files of a copy from the disk, days after it was made.
 func TestBrowserCopy(t *testing.T) {
 	d := sit(t, 1440, 900)
-	dir := t.TempDir()
-	err := web.Site(t.Context(), web.Config{Requests: d.m, Record: d.m, Rules: d.m}, func(name string, data []byte) error {
+	dir, made := t.TempDir(), time.Now().UTC().Truncate(time.Second).AddDate(0, 0, -2)
+	d.m = logOf(60, made.Add(-time.Hour))
+	d.s = d.m.stories(t, made)
+	c := web.Config{Requests: d.m, Record: d.m, Rules: d.m, Now: func() time.Time { return made }}
+	err := web.Site(t.Context(), c, func(name string, data []byte) error {
 		name = filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 			return err
@@ -327,6 +370,9 @@ func TestBrowserCopy(t *testing.T) {
 	d.do(chromedp.Navigate("file://" + dir + "/index.html"))
 	d.until("it has a style", "getComputedStyle(document.querySelector('.top')).position === 'sticky'")
 	d.until("and a script", "document.querySelector('[data-zone]').textContent.includes('your zone')")
+	if got, want := eval[string](d, "document.querySelector(%s).textContent", row(d.s["live"].id)+" .left"), "1 h 12 m left"; got != want {
+		t.Errorf("what was left at the time is %q, want %q", got, want)
+	}
 	d.press("nav a:nth-child(2)")
 	d.until("the list is there", "location.pathname.endsWith('/requests/index.html')")
 	d.press(row(d.s["ended"].id) + " .c-why")
@@ -341,7 +387,8 @@ var widths = []int64{360, 768, 1600}
 // TestBrowserFits: nothing runs out of the window to the side.
 func TestBrowserFits(t *testing.T) {
 	d := sit(t, 1440, 900)
-	long := d.m.tell(t, 50, time.Now().UTC().Add(-time.Hour), alice, access.File{Reason: strings.Repeat("Anunbrokenword", 20), Ticket: strings.Repeat("T", 150)}).posted().granted(2 * time.Hour)
+	somebody := access.Person{Email: "maximilian-alexander.von-und-zu-hohenstein-am-wasserfall@engineering.emea.example.com", Slack: "U0LONG"}
+	long := d.m.tell(t, 50, time.Now().UTC().Add(-time.Hour), somebody, access.File{Reason: strings.Repeat("Anunbrokenword", 20), Ticket: strings.Repeat("T", 150)}).posted().granted(2 * time.Hour)
 	long.do(bob, access.Say{Request: long.id, TS: "1", Text: "https://example.com/" + strings.Repeat("long", 80)})
 	for _, width := range widths {
 		d.do(chromedp.EmulateViewport(width, 800))

@@ -58,6 +58,15 @@ type stacks struct {
 	Width   int // of the picture, whose height is stackHeight
 	Step    int // days in a column
 	Ticks   []time.Time
+	Years   bool // whether the same day is in it more than once
+}
+
+// Day names a day, with its year where that does not go without saying.
+func (s stacks) Day(t time.Time) string {
+	if s.Years {
+		return t.Format("2 Jan 2006")
+	}
+	return t.Format("2 Jan")
 }
 
 // Height is that of the picture.
@@ -126,6 +135,7 @@ func stacked(days []access.Day, x span, now time.Time) stacks {
 		from := first.AddDate(0, 0, i*s.Step)
 		s.Columns = append(s.Columns, column{From: from, Last: from.AddDate(0, 0, s.Step-1), X: i * columnRoom, Counts: make([]int, len(access.Fates))})
 	}
+	s.Years = count*s.Step > 365
 	s.Width = max(1, count)*columnRoom - (columnRoom - columnWidth)
 	s.fill(days, first)
 	s.draw()

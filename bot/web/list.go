@@ -26,6 +26,7 @@ type listPage struct {
 	Older    string // address of the next page; empty on the last
 	Export   string
 	Ever     bool  // whether there is anything at all to be seen
+	Own      bool  // it is about what involves the viewer alone
 	Opened   *life // the request that is open beside the list
 	Close    string
 	Pages    string // "3 of 12" of a copy in files
@@ -56,13 +57,13 @@ func (s *Server) list(r *http.Request, v view) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	q := sel.query()
 	if found, err = s.below(ctx, v.Viewer, sel.After, found); err != nil {
 		return content{}, err
 	}
+	q := sel.query()
 	p := listPage{
 		selection: sel, Total: total, Choices: choices, Chips: sel.chips(v.links), Clear: v.links.list(nil),
-		Export: v.links.export(q), Ever: total > 0 || len(q) > 0,
+		Export: v.links.export(q), Ever: total > 0 || len(q) > 0, Own: !v.Viewer.All,
 		More: sel.Provider+sel.Source+sel.Policy+sel.From+sel.To != "",
 	}
 	p.options()
@@ -92,7 +93,6 @@ func (s *Server) list(r *http.Request, v view) (content, error) {
 	return content{"list", title, p}, nil
 }
 
-func (p *listPage) options() {
 // below is what comes after a request of which the viewer may know: after one of
 // others comes nothing, as after one that does not exist.
 func (s *Server) below(ctx context.Context, v Viewer, after string, found []access.Request) ([]access.Request, error) {
@@ -106,6 +106,7 @@ func (s *Server) below(ctx context.Context, v Viewer, after string, found []acce
 	return found, err
 }
 
+func (p *listPage) options() {
 	for _, x := range statuses {
 		p.Statuses = append(p.Statuses, option{string(x), capital(spell(x)), slices.Contains(p.Status, x)})
 	}

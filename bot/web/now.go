@@ -20,6 +20,7 @@ type nowPage struct {
 	Asked     int // in the last 24 hours
 	Decided   int // of these
 	Any       bool
+	Own       bool   // it is about what involves the viewer alone
 	PendingAt string // addresses of all of them in the list
 	LiveAt    string
 }
@@ -66,6 +67,7 @@ func (s *Server) now(r *http.Request, v view) (content, error) {
 		return content{}, err
 	}
 	p := nowPage{
+		Own:       !v.Viewer.All,
 		PendingAt: v.links.list(map[string][]string{"status": {"pending"}}),
 		LiveAt:    v.links.list(map[string][]string{"status": {"live", "approved"}}),
 	}

@@ -33,7 +33,9 @@
     return m ? m + ' m' : Math.max(0, Math.floor(ms / 1000)) + ' s';
   }
 
+  // A copy says what was left when it was made.
   function countDown(root) {
+    if (copied) return;
     for (const e of $$('[data-until]', root)) {
       const left = new Date(e.dataset.until) - Date.now();
       $('.left', e).textContent = left < 0 ? 'over' : lasting(left) + ' left';
@@ -266,9 +268,25 @@
   const placeOf = (e) => (e.closest('table')?.getAttribute('aria-labelledby') || e.closest('section')?.className || 'list') + ' ' + e.dataset.id;
   const placed = (doc) => new Map($$('main tr[data-id], main li[data-id]', doc).map((e) => [placeOf(e), e]));
 
+  // What time alone changes is no news: it is set right where it stands.
+  function still(row) {
+    const copy = row.cloneNode(true);
+    for (const e of $$('[data-clock]', copy)) e.remove();
+    return copy.innerHTML;
+  }
+
+  function tick(old, fresh) {
+    const now = $$('[data-clock]', fresh);
+    $$('[data-clock]', old).forEach((e, i) => {
+      if (now[i] && e.outerHTML !== now[i].outerHTML) e.replaceWith(document.importNode(now[i], true));
+    });
+  }
+
   function renew(old, fresh) {
-    const state = [old.className, fresh.className];
-    if (old.innerHTML === fresh.innerHTML && state[0] === state[1]) return;
+    if (!old.classList.contains('stale') && still(old) === still(fresh)) {
+      tick(old, fresh);
+      return;
+    }
     const focused = old.contains(document.activeElement);
     const here = document.importNode(fresh, true);
     if (old.hasAttribute('aria-current')) here.setAttribute('aria-current', 'true');
@@ -320,6 +338,12 @@
     if (focused) $('#life-title').focus({preventScroll: true});
   }
 
+  // Of a full page, what stands below all that is still on it was pushed to the
+  // next one.
+  function lower(places, then) {
+    return new Set(places.slice(places.findLastIndex((place) => then.has(place)) + 1));
+  }
+
   async function look() {
     const life = $('article.life');
     if (life) await renewLife(life.dataset.id);
@@ -328,10 +352,12 @@
     const doc = await fetched(address);
     if (address !== addressOf('')) return;
     enhance(doc);
+    countDown(document);
     const now = placed(document), then = placed(doc);
+    const pushed = $('.pager [rel=next]', doc) ? lower([...now.keys()], then) : new Set();
     for (const [place, e] of now) {
       if (then.has(place)) renew(e, then.get(place));
-      else e.classList.add('stale');
+      else if (!pushed.has(place)) e.classList.add('stale');
     }
     for (const selector of ['.figures', '[data-total]']) {
       const old = $(selector), fresh = $(selector, doc);
