@@ -97,7 +97,7 @@ func (s suite) Run() int {
 //	long PERSON                      asks with a reason of the greatest length
 //	api METHOD [KEY=VALUE…]          a call with the bot's token; the answer is the stdout
 //	ready [!] [PATTERN]
-//	page PATH                        of the bot's own server, as stdout
+//	page [-until PATTERN] PATH       of the bot's own server, as stdout
 //	startdemo | deed JSON | [!] finds BUTTON      the demo and its page; $DEMO, $TS, $ID
 //	judge                            the log, judged by real git and by verify; Slack found no fault
 func TestScript(t *testing.T) {

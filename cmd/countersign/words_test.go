@@ -573,13 +573,27 @@ func ready(s *story, args []string) error {
 	return nil
 }
 
-// page PATH [HEADER…] is what the bot answers over HTTP.
+// page [-until PATTERN] PATH [HEADER…] is what the bot answers over HTTP: the first
+// answer that fits the pattern, where there is one. Lists are a little behind the log.
 func page(s *story, args []string) error {
-	if len(args) == 0 {
+	want, err := regexp.Compile("")
+	if len(args) > 2 && args[0] == "-until" {
+		want, err = pattern(args[1:2])
+		args = args[2:]
+	}
+	if len(args) == 0 || err != nil {
 		return errUsage
 	}
-	code, body, err := s.get(args[0], args[1:]...)
+	var code int
+	var body string
+	fits := wait(func() bool {
+		code, body, err = s.get(args[0], args[1:]...)
+		return err != nil || want.MatchString(body)
+	})
 	fmt.Fprintln(s.ts.Stdout(), code, body)
+	if !fits {
+		return fmt.Errorf("%s does not get to %q", args[0], want)
+	}
 	return err
 }
 
