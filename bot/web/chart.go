@@ -69,6 +69,14 @@ func (s stacks) Day(t time.Time) string {
 	return t.Format("2 Jan")
 }
 
+// Tick names a day below the picture, where there is little room.
+func (s stacks) Tick(t time.Time) string {
+	if s.Years {
+		return t.Format("Jan 2006")
+	}
+	return s.Day(t)
+}
+
 // Height is that of the picture.
 func (stacks) Height() int { return stackHeight }
 
