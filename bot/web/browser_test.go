@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -335,6 +336,40 @@ func TestBrowserStandsStill(t *testing.T) {
 	if n := eval[int](d, "document.querySelectorAll('.stale').length"); n != 0 {
 		t.Errorf("%d rows fade that are as they were", n)
 	}
+}
+
+// TestBrowserHidden: a page in the background holds no connection, of which a
+// browser has six, and shows what it missed when somebody looks at it again.
+func TestBrowserHidden(t *testing.T) {
+	d := sit(t, 1440, 900)
+	var listening atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/changes" {
+			listening.Add(1)
+			defer listening.Add(-1)
+		}
+		d.web.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	d.base = srv.URL
+	hide := func(hidden bool) {
+		t.Helper()
+		eval[bool](d, "(() => { Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); return document.dispatchEvent(new Event('visibilitychange')); })()", hidden)
+	}
+	d.open("/")
+	d.until("it listens", "document.documentElement.dataset.live === 'on'")
+	hide(true)
+	for deadline := time.Now().Add(patience); listening.Load() != 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a page in the background still listens")
+		}
+	}
+	p := d.s["pending"]
+	p.do(bob, access.Deny{Request: p.id})
+	d.web.Changed(p.id)
+	hide(false)
+	d.until("it listens again", "document.documentElement.dataset.live === 'on'")
+	d.until("what it missed is there", "document.querySelector(%s).classList.contains('stale')", row(p.id))
 }
 
 // TestBrowserWithoutScript: every page is whole.

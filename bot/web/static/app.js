@@ -385,21 +385,33 @@
     looking = false;
   }
 
+  // Only a page that is looked at listens: browsers have six connections to a
+  // server for all its pages, and the seventh would not even load.
+  let source, again, lost = false;
+
   function listen() {
-    let lost = false;
-    const source = new EventSource('/changes');
-    source.onmessage = soon;
-    source.onopen = () => {
+    leave();
+    const line = source = new EventSource('/changes');
+    line.onmessage = soon;
+    line.onopen = () => {
       if (lost) soon();
       lost = false;
       document.documentElement.dataset.live = 'on';
     };
-    source.onerror = () => {
+    line.onerror = () => {
       lost = true;
       document.documentElement.dataset.live = 'off';
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 30000);
+      if (line.readyState === EventSource.CLOSED) again = setTimeout(listen, 30000);
     };
-    addEventListener('pagehide', () => source.close(), {once: true});
+  }
+
+  function leave() {
+    clearTimeout(again);
+    if (!source) return;
+    source.close();
+    source = null;
+    lost = true;
+    document.documentElement.dataset.live = 'off';
   }
 
   enhance(document);
@@ -412,8 +424,13 @@
   }
   setInterval(() => countDown(document), 20000);
   if (!copied && $('[data-rows], .figures, .list-page, article.life')) {
-    listen();
-    document.addEventListener('visibilitychange', () => { if (dirty) soon(); });
-    addEventListener('pageshow', (event) => { if (event.persisted) { listen(); soon(); } });
+    if (!document.hidden) listen();
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) leave();
+      else listen();
+      if (dirty) soon();
+    });
+    addEventListener('pagehide', leave);
+    addEventListener('pageshow', (event) => { if (event.persisted) listen(); });
   }
 })();
