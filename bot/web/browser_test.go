@@ -100,8 +100,8 @@ func (d *desk) keys(keys string) {
 	d.do(chromedp.KeyEvent(keys))
 }
 
-// eval is what an expression of JavaScript comes to in the page. Each %s in it
-// stands for one of the values.
+// eval is what an expression of JavaScript comes to in the page, in the next one
+// where the page goes away meanwhile. Each %s in it stands for one of the values.
 func eval[T any](d *desk, expression string, args ...any) T {
 	d.t.Helper()
 	for _, a := range args {
@@ -113,7 +113,7 @@ func eval[T any](d *desk, expression string, args ...any) T {
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, patience)
 	defer cancel()
-	got, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	got, err := browser.Settled(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		d.t.Fatalf("%v\n%s", err, expression)
 	}

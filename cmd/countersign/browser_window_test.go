@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"countersign/bot/bottest/browser"
+
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -125,7 +127,8 @@ func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// script calls a function of JavaScript in the page.
+// script calls a function of JavaScript in the page, in the next one where the page
+// goes away meanwhile.
 func script[T any](w *window, function string, args ...any) T {
 	w.t.Helper()
 	if args == nil {
@@ -137,7 +140,7 @@ func script[T any](w *window, function string, args ...any) T {
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
-	got, err := chromedp.Run(ctx, chromedp.Evaluate[T](fmt.Sprintf("(%s)(...%s)", function, data), chromedp.EvalAwaitPromise))
+	got, err := browser.Settled(ctx, chromedp.Evaluate[T](fmt.Sprintf("(%s)(...%s)", function, data), chromedp.EvalAwaitPromise))
 	if err != nil {
 		w.t.Fatalf("the window of %s: %v\n%s", w.name, err, function)
 	}

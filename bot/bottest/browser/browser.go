@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,6 +59,24 @@ func Start(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context 
 // Dark is for people who ask for dark pages.
 func Dark() chromedp.ExecAllocatorOption {
 	return chromedp.Flag("blink-settings", "preferredColorScheme=0")
+}
+
+// Settled does something in the page; where the page goes away meanwhile, in the
+// one that comes next. What is done must bear to be done twice.
+func Settled[T any](ctx context.Context, step chromedp.Action[T]) (T, error) {
+	for {
+		got, err := chromedp.Run(ctx, step)
+		if !gone(err) || ctx.Err() != nil {
+			return got, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// gone reports whether an error says that the page went away. It has no code of
+// its own, only words.
+func gone(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "navigated or closed") || strings.Contains(err.Error(), "context was destroyed"))
 }
 
 func find() string {
