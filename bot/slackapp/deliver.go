@@ -234,10 +234,16 @@ func (a *App) update(ctx context.Context, p access.Post, m message) error {
 		return nil
 	}
 	_, _, _, err := a.web.bot.UpdateMessageContext(ctx, p.Channel, p.TS, m.options()...)
-	switch slackError(err) {
-	case "message_not_found", "cant_update_message", "channel_not_found", "is_archived", "not_in_channel", "edit_window_closed":
+	switch code := slackError(err); code {
+	case "channel_not_found", "is_archived", "is_inactive", "not_in_channel":
+		if id, _ := a.channel.current(); id == p.Channel {
+			// It may come back, and must not show then what cannot be done any more.
+			return notYet{fmt.Errorf("slack: a message in the approval channel cannot be updated: %s", code)}
+		}
+		fallthrough
+	case "message_not_found", "cant_update_message", "edit_window_closed":
 		// Gone for good: the log still knows everything.
-		a.log.Warn("a message cannot be updated", "channel", p.Channel, "ts", p.TS, "error", slackError(err))
+		a.log.Warn("a message cannot be updated", "channel", p.Channel, "ts", p.TS, "error", code)
 		err = nil
 	}
 	if err == nil {

@@ -72,3 +72,40 @@ func TestCallsFollowTheState(t *testing.T) {
 	gone(r.ID, "still waits")
 	s.noFindings()
 }
+
+// TestMessageFollowsWhenTheChannelIsBack: what is decided while the bot cannot write
+// into its channel is shown there, and its buttons are gone, as soon as it can.
+func TestMessageFollowsWhenTheChannelIsBack(t *testing.T) {
+	for name, away := range map[string]func(s *stage, away bool) error{
+		"removed": func(s *stage, away bool) error {
+			if away {
+				return s.slack.RemoveMember(channel, "U0COUNTERSIGN")
+			}
+			return s.slack.AddMember(channel, "U0COUNTERSIGN")
+		},
+		"archived": func(s *stage, away bool) error { return s.slack.ArchiveChannel(channel, away) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			r, _ := s.filed("alice", "github/payments-admins 1h why")
+			s.written("alice", "is filed")
+			if err := away(s, true); err != nil {
+				t.Fatal(err)
+			}
+			s.eventually("the app not to be ready", func() bool { return s.app.Ready() != nil })
+			before := s.calls("chat.update", channel)
+			me := access.Actor{Person: r.Requestor}
+			if _, err := s.book.handle(t.Context(), access.Command{ID: "cmd:1", Actor: me, Do: access.Cancel{Request: r.ID}}); err != nil {
+				t.Fatal(err)
+			}
+			s.eventually("a try in vain", func() bool { return s.calls("chat.update", channel) > before })
+			s.written("alice", "was cancelled by <@U0ALICE>")
+			if err := away(s, false); err != nil {
+				t.Fatal(err)
+			}
+			if m := s.shows(r.ID, "*Cancelled* by <@U0ALICE>"); m.HasAction("approve") {
+				t.Error("Approve still stands")
+			}
+		})
+	}
+}
