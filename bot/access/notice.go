@@ -194,8 +194,16 @@ func (r Request) nextReminder(rules *Rules) time.Time {
 	if r.Status != Pending || len(gaps) == 0 {
 		return time.Time{}
 	}
-	if r.Reminders < len(gaps) {
-		return r.FiledAt.Add(gaps[r.Reminders])
+	if n := r.Reminders; n == 0 {
+		return r.FiledAt.Add(gaps[0])
+	} else if n < len(gaps) {
+		// As far from the one before as it was meant to be: what fell due while nobody
+		// looked does not come all at once.
+		at, apart := r.FiledAt.Add(gaps[n]), r.Reminded.Add(gaps[n]-gaps[n-1])
+		if at.Before(apart) {
+			return apart
+		}
+		return at
 	}
 	// Past the configured ones the last distance doubles each time, at most a day apart.
 	gap := gaps[len(gaps)-1]

@@ -221,6 +221,26 @@ func TestRemindersBackOff(t *testing.T) {
 	}
 }
 
+// TestRemindersAfterAnOutage: what fell due while the bot was away is one reminder,
+// and the next comes after the distance that was meant.
+func TestRemindersAfterAnOutage(t *testing.T) {
+	s := begin(t)
+	s.rules.Settings.Reminders = []time.Duration{15 * time.Minute, time.Hour, 4 * time.Hour}
+	s.now = s.r.FiledAt.Add(30 * time.Hour)
+	var at []string
+	for len(at) < 5 {
+		if access.Due(s.r, s.rules, s.now) == access.DoRemind {
+			at = append(at, access.FormatDuration(s.now.Sub(s.r.FiledAt)))
+			s.must(nobody, access.Remind{Request: id})
+		}
+		s.now = s.now.Add(time.Minute)
+	}
+	want := []string{"1d6h", "1d6h45m", "1d9h45m", "1d17h45m", "2d9h45m"}
+	if diff := cmp.Diff(want, at); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestCanonical(t *testing.T) {
 	r := with(func(r *access.Rules) {
 		r.People = []access.Known{{Email: "Alice@example.com", Aliases: []string{"al@example.com"}, Slack: []string{"U2"}}}
