@@ -96,7 +96,7 @@ func (b *Bot) ask(ctx context.Context, n access.Needs) (members map[string][]acc
 	}
 	for _, w := range n.Watches {
 		wg.Go(func() {
-			got, err := b.duties(ctx, w)
+			got, err := b.Duties(ctx, w)
 			if err != nil {
 				b.Log.Warn("who is on call cannot be asked", "integration", w.Integration, "err", err)
 				silent(w.Integration)
@@ -125,8 +125,8 @@ func (b *Bot) Members(ctx context.Context, g access.Group) ([]access.Person, err
 	return d.Members(ctx, g)
 }
 
-// duties asks one integration. Its times are recorded to the second.
-func (b *Bot) duties(ctx context.Context, w access.Watch) ([]access.Duty, error) {
+// Duties asks one integration who is on call. Its times are recorded to the second.
+func (b *Bot) Duties(ctx context.Context, w access.Watch) ([]access.Duty, error) {
 	o := b.OnCall[w.Integration]
 	if o == nil {
 		return nil, fmt.Errorf("%s is not set up", w.Integration)

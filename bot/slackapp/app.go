@@ -44,6 +44,9 @@ type Config struct {
 	// Members says who is in a group that somebody else keeps, now. What is offered
 	// and shown rests on it, no decision; nil: such groups are unknown here.
 	Members func(ctx context.Context, g access.Group) ([]access.Person, error)
+	// Duties are the people on call, now. Who may be told about a request that was
+	// escalated rests on it, no decision; nil: they are unknown here.
+	Duties func(ctx context.Context, w access.Watch) ([]access.Duty, error)
 	// Teams are the slugs of an organization's teams at GitHub, from memory: they
 	// are offered where the rules discover them. Nil: none are.
 	Teams func(org string) []string
@@ -85,6 +88,7 @@ type App struct {
 	people   *directory
 	group    *group
 	members  *memberships
+	rota     *rota
 	channel  *channel
 	out      *outbox
 	jobs     *queue
@@ -125,6 +129,7 @@ func New(cfg Config) (*App, error) {
 	a.people = newDirectory(a.web)
 	a.group = &group{app: a, wake: make(chan struct{}, 1)}
 	a.members = &memberships{ask: cfg.Members, log: cfg.Logger, known: map[string]membership{}, changed: a.renderOpen}
+	a.rota = &rota{ask: cfg.Duties, log: cfg.Logger, known: map[string]shift{}}
 	a.channel = &channel{app: a, wake: make(chan struct{}, 1), problem: errors.New("the approval channel was not looked up yet")}
 	a.out = newOutbox(cfg.Logger)
 	a.jobs = newQueue(16, 2000)

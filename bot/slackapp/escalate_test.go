@@ -49,6 +49,39 @@ func TestEscalate(t *testing.T) {
 	s.noFindings()
 }
 
+// TestOnCallIsToldOfWhatItMayDecide: since the escalation, and by nobody else's word.
+func TestOnCallIsToldOfWhatItMayDecide(t *testing.T) {
+	for name, policies := range map[string][]access.Policy{
+		"default approvals": nil,
+		"access policies": {{Name: "on call", Requestor: anyone, Resource: access.Which{Type: "any"}, Approval: []access.Way{
+			{Type: "reviewers"}, {Type: "escalation", Integration: "pagerduty", EscalationPolicies: []string{"P1"}},
+		}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, paging(access.Person{Email: "dan@example.com", Slack: "U0DAN"}), func(_ *slacksim.Config, b *book) { b.rules.Policies = policies })
+			r, _ := s.filed("alice", "db/orders 1h why")
+			s.command("dan", "/access show "+r.ID)
+			s.told("dan", "There is no request")
+			s.command("dan", "/access pending")
+			s.told("dan", "Nothing waits for approval.")
+			s.command("alice", "/access escalate "+r.ID)
+			s.status(r.ID, access.Pending)
+			s.shows(r.ID, "*Escalated*")
+			s.command("dan", "/access show "+r.ID)
+			s.told("dan", "<@U0ALICE> escalated", "Reason: why")
+			s.command("dan", "/access pending")
+			s.told("dan", "<@U0ALICE> asks for access to Orders", r.ID)
+			if err := s.slack.As("dan").OpenHome(); err != nil {
+				t.Fatal(err)
+			}
+			s.eventually("it to wait for dan", func() bool { return s.slack.As("dan").Home().Element("open") != nil })
+			s.command("gus", "/access show "+r.ID)
+			s.told("gus", "Guests")
+			s.noFindings()
+		})
+	}
+}
+
 func TestEscalateByCommand(t *testing.T) {
 	s := start(t, paging(access.Person{Email: "dan@example.com", Slack: "U0DAN"}))
 	r, _ := s.filed("alice", "db/orders 1h why")

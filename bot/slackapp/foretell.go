@@ -130,7 +130,7 @@ func (a *App) maySee(ctx context.Context, rules *access.Rules, p access.Person, 
 	if d := r.Decision; d != nil && slices.ContainsFunc(d.Approvers, same) || voted(rules, r.Votes, p) {
 		return true
 	}
-	return len(rules.Policies) > 0 && a.mayApprove(ctx, rules, p, r) || a.reviewWaitsFor(rules, p, r)
+	return len(rules.Policies) > 0 && a.mayApprove(ctx, rules, p, r) || a.reviewWaitsFor(rules, p, r) || a.onCall(ctx, rules, p, r)
 }
 
 // voted reports whether somebody's approval is among those given.

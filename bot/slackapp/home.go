@@ -104,10 +104,10 @@ func (a *App) waitsFor(ctx context.Context, rules *access.Rules, me access.Perso
 	switch {
 	case !waits || r.Involves(rules, me) || voted(rules, votes, me):
 		return false
-	case len(rules.Policies) == 0:
-		return rules.Reviewer(me)
+	case len(rules.Policies) == 0 && rules.Reviewer(me):
+		return true
 	}
-	return a.mayApprove(ctx, rules, me, r)
+	return len(rules.Policies) > 0 && a.mayApprove(ctx, rules, me, r) || a.onCall(ctx, rules, me, r)
 }
 
 // homeBlocks are what a person sees in the Home tab: their access, what they asked

@@ -3,11 +3,13 @@ package slackapp
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"countersign/bot/access"
 
+	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 )
 
@@ -82,5 +84,40 @@ func TestBarred(t *testing.T) {
 	}
 	if barred(payload(`{"team_id":"T2",`+profile+`}`), "T1", "") == "" {
 		t.Error("outside of an organization, another workspace is ours")
+	}
+}
+
+// onlyPlace answers with one channel.
+type onlyPlace struct{ slack.Channel }
+
+func (p onlyPlace) GetConversationInfoContext(context.Context, *slack.GetConversationInfoInput) (*slack.Channel, error) {
+	return &p.Channel, nil
+}
+
+func (p onlyPlace) GetConversationsContext(context.Context, *slack.GetConversationsParameters) ([]slack.Channel, string, error) {
+	return []slack.Channel{p.Channel}, "", nil
+}
+
+// TestSharedChannels: every way in which people outside could read a channel, or will.
+func TestSharedChannels(t *testing.T) {
+	for name, change := range map[string]func(*slack.Channel){
+		"":                                            func(*slack.Channel) {},
+		"shared with another organization":            func(c *slack.Channel) { c.IsExtShared = true },
+		"another organization: people":                func(c *slack.Channel) { c.IsShared = true },
+		"organization: people outside would":          func(c *slack.Channel) { c.IsPendingExtShared = true },
+		"shared with other workspaces of the":         func(c *slack.Channel) { c.IsOrgShared = true },
+		"is archived":                                 func(c *slack.Channel) { c.IsArchived = true },
+		"not a member of the approval channel #asked": func(c *slack.Channel) { c.IsMember = false },
+	} {
+		c := slack.Channel{IsMember: true}
+		c.ID, c.Name = "C1", "asked"
+		change(&c)
+		w := &web{places: onlyPlace{c}}
+		for _, by := range []string{"C1", "#asked"} {
+			id, err := w.approvals(t.Context(), by)
+			if id != "C1" || (err == nil) != (name == "") || err != nil && !strings.Contains(err.Error(), name) {
+				t.Errorf("%q: %s is %q, %v", name, by, id, err)
+			}
+		}
 	}
 }

@@ -81,6 +81,17 @@ func (b *book) Members(_ context.Context, g access.Group) ([]access.Person, erro
 	return m, nil
 }
 
+// Duties answers who is on call.
+func (b *book) Duties(_ context.Context, w access.Watch) ([]access.Duty, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d, ok := b.duties[w.Integration]
+	if !ok {
+		return nil, errors.New("nobody answers")
+	}
+	return d, nil
+}
+
 func newBook() *book {
 	r := &access.Rules{
 		Commit:    "c0ffee1",
@@ -312,7 +323,7 @@ func (s *stage) run(change ...func(*slackapp.Config)) {
 	s.Helper()
 	cfg := slackapp.Config{
 		BotToken: s.world.App.BotToken, AppToken: s.world.App.AppToken, APIURL: s.http.URL + "/api/",
-		Handle: s.book.handle, Dashboard: "https://access.example.com", Reader: s.book, Members: s.book.Members, Allowances: s.book.allowances, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Handle: s.book.handle, Dashboard: "https://access.example.com", Reader: s.book, Members: s.book.Members, Duties: s.book.Duties, Allowances: s.book.allowances, Logger: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -277,6 +277,7 @@ func (v *service) connect() error {
 		},
 		Propose: v.proposeReviewer, Teams: v.teams(),
 		Members: func(ctx context.Context, g access.Group) ([]access.Person, error) { return v.bot.Members(ctx, g) },
+		Duties:  func(ctx context.Context, w access.Watch) ([]access.Duty, error) { return v.bot.Duties(ctx, w) },
 	})
 	if err != nil {
 		return err
