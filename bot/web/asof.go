@@ -32,6 +32,7 @@ type judged struct {
 	Config           commit
 	Missing          string // why nothing can be said
 	Elsewhere        bool   // who is in a group is asked of somebody else, today
+	OnCall           bool   // it depended on who was on call
 }
 
 // mostRows is how many rows of the past one page shows.
@@ -150,6 +151,7 @@ func (s *Server) judge(r *http.Request, v view, p asofPage, holder string) (*jud
 	person.Email = rules.Who(person)
 	f := access.Facts{Now: p.Moment, Rules: rules, Filed: rules, Members: s.Rules.Members(r.Context(), rules)}
 	j.Explanation = f.Explain(rules, person, person, res)
-	j.Elsewhere = slices.ContainsFunc(rules.Groups, func(g access.Group) bool { return g.Key() != "" })
+	asked := access.NeedsOf(res, true, true, rules)
+	j.Elsewhere, j.OnCall = len(asked.Groups) > 0, len(asked.Watches) > 0
 	return j, nil
 }

@@ -419,12 +419,14 @@ func TestBrowserCopy(t *testing.T) {
 // widths are those of a telephone, a tablet and a desk.
 var widths = []int64{360, 768, 1600}
 
-// TestBrowserFits: nothing runs out of the window to the side.
+// TestBrowserFits: nothing runs out of the window to the side, and all who may
+// approve are to be read at every width.
 func TestBrowserFits(t *testing.T) {
 	d := sit(t, 1440, 900)
 	somebody := access.Person{Email: "maximilian-alexander.von-und-zu-hohenstein-am-wasserfall@engineering.emea.example.com", Slack: "U0LONG"}
 	long := d.m.tell(t, 50, time.Now().UTC().Add(-time.Hour), somebody, access.File{Reason: strings.Repeat("Anunbrokenword", 20), Ticket: strings.Repeat("T", 150)}).posted().granted(2 * time.Hour)
 	long.do(bob, access.Say{Request: long.id, TS: "1", Text: "https://example.com/" + strings.Repeat("long", 80)})
+	d.m.rules.Reviewers = append(d.m.rules.Reviewers, "dom@partner.example", "eva@partner.example")
 	for _, width := range widths {
 		d.do(chromedp.EmulateViewport(width, 800))
 		for _, path := range []string{"/", "/requests", "/requests?status=live&q=payments", "/requests?open=" + long.id, "/requests/" + long.id, "/approvals?span=all", "/asof?at=2026-11-22&resource=payments-admins&person=alice", "/nothing"} {
@@ -438,6 +440,9 @@ func TestBrowserFits(t *testing.T) {
 			  return r.width && r.height && (r.left < -1 || r.right > innerWidth + 1) && !e.closest('.grid td');
 			}).map((e) => e.outerHTML.slice(0, 120)).slice(0, 3).concat(document.documentElement.scrollWidth > innerWidth ? ['the page is wider than the window'] : [])`) {
 				t.Errorf("%s at %d: %s", path, width, x)
+			}
+			if eval[bool](d, "[...document.querySelectorAll('.now-pending .c-by')].some((e) => e.scrollWidth > e.clientWidth + 1)") {
+				t.Errorf("%s at %d: who may approve is cut off", path, width)
 			}
 		}
 	}

@@ -341,6 +341,26 @@ func TestAsOf(t *testing.T) {
 	has(t, page, "Which configuration was in force then is not known")
 	_, page, _ = get(t, h, "/asof?at=2026-11-22&resource=gone&person=alice")
 	has(t, page, "there was no such resource")
+	const asked, today = "/asof?at=2026-11-22T12:00&resource=payments-admins&person=alice", "as it is known today"
+	for _, c := range []struct {
+		rely        func(*access.Policy) // on what the rules do not say
+		says, lacks string
+	}{
+		{func(*access.Policy) {}, "With approval", today},
+		{func(p *access.Policy) {
+			p.Approval = append(p.Approval, access.Way{Type: "auto", Integration: "pagerduty", EscalationPolicies: []string{"PX"}})
+		}, "Who was on call then is not known", today},
+		{func(p *access.Policy) {
+			p.Approval = append(p.Approval, access.Way{Type: "group", Groups: []string{"dba"}, Count: 1})
+		}, today, "Who was on call"},
+	} {
+		m.rules = rulesFor(m.list)
+		m.rules.Groups = append(m.rules.Groups, access.Group{Name: "dba", GitHubTeam: "acme/dba"})
+		c.rely(&m.rules.Policies[0])
+		_, page, _ = get(t, h, asked)
+		has(t, page, c.says)
+		lacks(t, page, c.lacks)
+	}
 }
 
 // TestBroken: what cannot be read is said so, and its cause is for the operator.
