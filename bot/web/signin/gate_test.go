@@ -334,11 +334,14 @@ func TestTooManySignIns(t *testing.T) {
 	hold, held := make(chan struct{}), make(chan struct{}, 16)
 	var waiting sync.WaitGroup
 	w.idp.open = func() { held <- struct{}{}; <-hold }
-	for range 16 {
-		b := w.browser()
-		back := b.toCallback()
+	browsers, backs := make([]*browser, 17), make([]string, 17)
+	for i := range browsers { // before anything is held, which is given up after 10 s
+		browsers[i] = w.browser()
+		backs[i] = browsers[i].toCallback()
+	}
+	for i, b := range browsers[:16] {
 		waiting.Go(func() {
-			if got := b.step(back); got.StatusCode != 303 {
+			if got := b.step(backs[i]); got.StatusCode != 303 {
 				t.Errorf("one of sixteen: %d", got.StatusCode)
 			}
 		})
@@ -346,8 +349,8 @@ func TestTooManySignIns(t *testing.T) {
 	for range 16 {
 		<-held
 	}
-	b := w.browser()
-	if got := b.step(b.toCallback()); got.StatusCode != 503 || b.in() {
+	b := browsers[16]
+	if got := b.step(backs[16]); got.StatusCode != 503 || b.in() {
 		t.Errorf("the seventeenth: %d %s", got.StatusCode, got.body)
 	}
 	close(hold)
