@@ -25,6 +25,9 @@ func (s Story) Serve(more []string, flags ...string) error {
 	return s.start(append(s.env[:len(s.env):len(s.env)], more...), flags...)
 }
 
+// Addr is where the bot listens.
+func (s Story) Addr() string { return s.addr }
+
 // Ready reports whether the bot is.
 func (s Story) Ready() bool { return s.isReady() }
 

@@ -9,12 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,16 +123,19 @@ func TestBrowserSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().String()
-	l.Close()
+	// The dashboard has to know its address before the bot has one: that of a proxy.
+	var bot atomic.Pointer[url.URL]
+	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(bot.Load())
+		r.Out.Host = r.In.Host
+	}})
+	t.Cleanup(front.Close)
+	at := front.Listener.Addr().String()
 	env := []string{"COUNTERSIGN_OIDC_ISSUER=" + p.URL, "COUNTERSIGN_OIDC_CLIENT_ID=story", "COUNTERSIGN_OIDC_CLIENT_SECRET=" + issuerSecret}
-	if err := w.Serve(env, "--listen", at, "--dashboard", "http://"+at); err != nil {
+	if err := w.Serve(env, "--dashboard", front.URL); err != nil {
 		t.Fatal(err)
 	}
+	bot.Store(&url.URL{Scheme: "http", Host: w.Addr()})
 	until(t, "the bot is ready", func() error {
 		if !w.Ready() {
 			return errors.New(w.Said())
