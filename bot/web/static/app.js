@@ -387,7 +387,7 @@
 
   // Only a page that is looked at listens: browsers have six connections to a
   // server for all its pages, and the seventh would not even load.
-  let source, again, lost = false;
+  let source, again, lost = document.hidden;
 
   function listen() {
     leave();
