@@ -44,6 +44,10 @@ type LogConfig struct {
 	// history. Empty means that there is no such memory.
 	Marker string
 
+	// MayBegin is asked before the branch is begun, which its error forbids: the
+	// first commit, too, stays for ever. Nil: the marker alone is asked.
+	MayBegin func(ctx context.Context) error
+
 	// Held is called when the remote asks to be left alone for a while before the
 	// next push. What waits is written then, First first. Nil: nobody is told.
 	Held func(time.Duration)
@@ -172,7 +176,7 @@ func (l *Log) begin(ctx context.Context) (plumbing.Hash, error) {
 	remote := "refs/remotes/origin/" + l.cfg.Branch
 	tip, err := r.readRef(remote)
 	if errors.Is(err, ErrNotFound) {
-		if err := l.checkNeverWas(); err != nil {
+		if err := l.mayBegin(ctx); err != nil {
 			return plumbing.ZeroHash, err
 		}
 		tip, err = l.writeFormat()
@@ -181,6 +185,17 @@ func (l *Log) begin(ctx context.Context) (plumbing.Hash, error) {
 		return plumbing.ZeroHash, err
 	}
 	return tip, r.updateRef(ctx, l.ref, plumbing.ZeroHash, tip)
+}
+
+// mayBegin fails if the branch once existed, or is not to be begun.
+func (l *Log) mayBegin(ctx context.Context) error {
+	if err := l.checkNeverWas(); err != nil {
+		return err
+	}
+	if l.cfg.MayBegin == nil {
+		return nil
+	}
+	return l.cfg.MayBegin(ctx)
 }
 
 // checkNeverWas fails if the marker says that the branch once existed.

@@ -270,6 +270,36 @@ func TestNeverASecondHistory(t *testing.T) {
 	}
 }
 
+// TestMayBegin: a branch that is not to be begun is begun nowhere, and not
+// remembered as one that was; one that is there is nobody's question.
+func TestMayBegin(t *testing.T) {
+	u, here := overHTTP(t), gitstoretest.Upstream(t)
+	for dir, open := range map[string]func() *gitstore.Repo{
+		u.dir: func() *gitstore.Repo { return u.mirror(t, "") },
+		here:  func() *gitstore.Repo { return openRepo(t, here) },
+	} {
+		ctx, no := context.Background(), errors.New("not with this key")
+		cfg := gitstore.LogConfig{
+			Repo: open(), Branch: "audit", Identity: bot, Marker: filepath.Join(t.TempDir(), "log-exists"),
+			MayBegin: func(context.Context) error { return no },
+		}
+		if _, err := gitstore.OpenLog(ctx, cfg); !errors.Is(err, no) {
+			t.Errorf("open: %v, want %q", err, no)
+		}
+		if out := gitstoretest.Git(t, dir, "for-each-ref", "refs/heads/audit"); out != "" {
+			t.Errorf("the branch was begun: %s", out)
+		}
+		cfg.MayBegin = nil
+		if _, err := gitstore.OpenLog(ctx, cfg); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Repo, cfg.MayBegin = open(), func(context.Context) error { return no }
+		if _, err := gitstore.OpenLog(ctx, cfg); err != nil {
+			t.Errorf("the branch is there: %v", err)
+		}
+	}
+}
+
 // TestBothBegin has two bots begin one branch at once.
 func TestBothBegin(t *testing.T) {
 	t.Parallel()

@@ -218,7 +218,7 @@ func (l *Log) openFirst(ctx context.Context) error {
 // beginAt begins the branch at the remote. Where another bot was faster, its
 // beginning is ours.
 func (l *Log) beginAt(ctx context.Context, s *remote.Push) (plumbing.Hash, error) {
-	if err := l.checkNeverWas(); err != nil {
+	if err := l.mayBegin(ctx); err != nil {
 		return plumbing.ZeroHash, err
 	}
 	r := l.cfg.Repo

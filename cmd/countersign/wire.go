@@ -91,7 +91,7 @@ func (v *service) build(ctx context.Context) error {
 	v.log.Info("signing key", "file", v.keyFile, "created", created, "allowed_signers", strings.TrimSpace(signer.AllowedSignersLine(botIdentity.Email)))
 	v.store, err = gitstore.OpenLog(ctx, gitstore.LogConfig{
 		Repo: repo, Branch: v.auditBranch, Identity: botIdentity, Signer: signer,
-		Marker: filepath.Join(v.dataDir, logMarker),
+		Marker: filepath.Join(v.dataDir, logMarker), MayBegin: v.mayBegin,
 		Held: func(wait time.Duration) {
 			v.log.Warn("the remote of the log asks to be left alone for a while (429); what is to be recorded waits, revocations first", "for", wait.Round(time.Second))
 		},
@@ -157,23 +157,40 @@ func (v *service) openRules(ctx context.Context, repo *gitstore.Repo) error {
 	return v.checkKey(ctx)
 }
 
-// checkKey refuses to write with a key that auditors would not accept: the log
-// keeps every commit for ever, also one that can never be verified.
-func (v *service) checkKey(ctx context.Context) error {
-	keys, err := v.allowedSigners(ctx)
+// mayBegin refuses to begin a log with a key that auditors would not accept. The
+// configuration is the newest one: no other was ever used with a log that is not there.
+func (v *service) mayBegin(ctx context.Context) error {
+	head, err := configSource{repo: v.rulesRepo, branch: v.configBranch}.Head(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("configuration: %w", err)
 	}
-	if keys == nil {
+	_, err = v.checkKeyAt(ctx, head)
+	return err
+}
+
+// checkKey refuses to write with such a key later: auditors judge each commit, and
+// the log keeps them all.
+func (v *service) checkKey(ctx context.Context) error {
+	named, err := v.checkKeyAt(ctx, v.rules.Current().Commit)
+	if err == nil && !named {
 		v.log.Warn("there is no allowed_signers beside the configuration: nobody can verify the log", "add", strings.TrimSpace(v.signer.AllowedSignersLine(botIdentity.Email)))
-		return nil
+	}
+	return err
+}
+
+// checkKeyAt fails if the configuration at a commit names the keys that may sign and
+// the bot's is not among them. It reports whether it names any.
+func (v *service) checkKeyAt(ctx context.Context, commit string) (named bool, err error) {
+	keys, err := signersAt(ctx, v.rulesRepo, commit)
+	if err != nil || keys == nil {
+		return false, err
 	}
 	now := gitstore.CommitInfo{Signer: v.signer.Fingerprint(), SignatureValid: true, Committer: botIdentity, CommittedAt: time.Now()}
 	if keys.Check(now) != nil {
-		return fmt.Errorf("the signing key in %s is not among the allowed_signers of the configuration, so nobody could verify what it signs. Use the key that is listed, or add this line on %s:\n%s",
+		return true, fmt.Errorf("the signing key in %s is not among the allowed_signers of the configuration, so nobody could verify what it signs. Use the key that is listed, or add this line on %s:\n%s",
 			v.keyFile, v.configBranch, strings.TrimSpace(v.signer.AllowedSignersLine(botIdentity.Email)))
 	}
-	return nil
+	return true, nil
 }
 
 // allowedSigners are the keys that may sign the log, as the configuration in force
