@@ -19,13 +19,14 @@ log knew then, so that an extension that came later is not foreseen. TIME is as
 it is not in the future.`)
 	path := fs.String("repo", "", "the `PATH` of a repository or clone (required)")
 	ref := fs.String("ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
-	if err := parse(fs, args, "TIME"); err != nil {
+	times, err := parseAround(fs, args, "TIME")
+	if err != nil {
 		return err
 	}
 	if *path == "" {
 		return usageError{"--repo is missing"}
 	}
-	at, err := moment(fs.Arg(0), time.Now())
+	at, err := moment(times[0], time.Now())
 	if err != nil {
 		return err
 	}

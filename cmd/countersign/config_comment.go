@@ -23,7 +23,7 @@ token may not: that is said, nothing is printed, and it is no failure.`)
 	pull := pullFlag(fs)
 	author := fs.String("author", "github-actions[bot]", "the `LOGIN` that GITHUB_TOKEN writes as")
 	update := fs.Bool("update", false, "only change a comment that is there")
-	file, err := parseWithFile(fs, args)
+	files, err := parseAround(fs, args, "FILE")
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ token may not: that is said, nothing is printed, and it is no failure.`)
 	if *pull < 1 {
 		return usageError{"--pull is missing"}
 	}
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(files[0])
 	if err != nil {
 		return err
 	}

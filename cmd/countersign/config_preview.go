@@ -51,10 +51,8 @@ are no failure.`)
 	fs.StringVar(&p.name, "name", "countersign.yaml", "the `NAME` of the file in what is said")
 	junit := fs.String("junit", "", "write the results of the tests as JUnit XML to this `FILE`")
 	out := fs.String("o", "", "the `FILE` to write (default: standard output)")
-	if len(args) < 2 || args[0] == "" || args[0][0] == '-' {
-		return parse(fs, args, "OLD", "NEW")
-	}
-	if err := parse(fs, args[2:]); err != nil {
+	files, err := parseAround(fs, args, "OLD", "NEW")
+	if err != nil {
 		return err
 	}
 	if *path == "" {
@@ -64,7 +62,7 @@ are no failure.`)
 	if err != nil {
 		return err
 	}
-	if err := p.make(ctx, args[0], args[1], period, readStoreAt{*path, *ref}); err != nil {
+	if err := p.make(ctx, files[0], files[1], period, readStoreAt{*path, *ref}); err != nil {
 		return err
 	}
 	if *junit != "" {

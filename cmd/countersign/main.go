@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -159,14 +160,15 @@ func flags(c console, name, args, about string) *flag.FlagSet {
 	return fs
 }
 
-// parseWithFile reads the flags of a command that takes one FILE, which may
-// stand before or after them.
-func parseWithFile(fs *flag.FlagSet, args []string) (string, error) {
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		return args[0], parse(fs, args[1:])
+// parseAround reads the flags and exactly as many arguments as are named, which may
+// stand before the flags or after them.
+func parseAround(fs *flag.FlagSet, args []string, names ...string) ([]string, error) {
+	n := 0
+	for n < min(len(args), len(names)) && !strings.HasPrefix(args[n], "-") {
+		n++
 	}
-	err := parse(fs, args, "FILE")
-	return fs.Arg(0), err
+	err := parse(fs, args[n:], names[n:]...)
+	return slices.Concat(args[:n], fs.Args()), err
 }
 
 // parse reads the flags and exactly as many arguments as are named.

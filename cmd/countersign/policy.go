@@ -20,10 +20,11 @@ func policyTest(_ context.Context, args []string, c console) error {
 approve it, or whether it is denied or given automatically. Groups that a
 directory keeps are not asked: they approve nothing here.`)
 	junit := fs.String("junit", "", "write the results as JUnit XML to this `FILE`")
-	file, err := parseWithFile(fs, args)
+	files, err := parseAround(fs, args, "FILE")
 	if err != nil {
 		return err
 	}
+	file := files[0]
 	f, err := readConfig(file)
 	if err != nil {
 		fmt.Fprintln(c.err, err)
@@ -197,8 +198,10 @@ asked.`)
 	if *principal == "" {
 		*principal = *as
 	}
-	explain(c.out, access.Facts{Now: now}.Explain(&f.Rules, access.Person{Email: *as}, access.Person{Email: *principal}, res))
-	return nil
+	var text strings.Builder
+	explain(&text, access.Facts{Now: now}.Explain(&f.Rules, access.Person{Email: *as}, access.Person{Email: *principal}, res))
+	_, err = io.WriteString(c.out, text.String())
+	return err
 }
 
 func explain(w io.Writer, e access.Explanation) {

@@ -24,10 +24,8 @@ when the request was filed or decided.`)
 	path := fs.String("repo", "", "the `PATH` of a repository or clone with the log (required)")
 	ref := fs.String("ref", "audit", "the log's `BRANCH`; origin's is taken where there is no other")
 	since := fs.String("since", "90d", "how far back from the log's end, as a `DURATION`; 0 for all")
-	if len(args) < 2 || strings.HasPrefix(args[0], "-") {
-		return parse(fs, args, "OLD", "NEW")
-	}
-	if err := parse(fs, args[2:]); err != nil {
+	files, err := parseAround(fs, args, "OLD", "NEW")
+	if err != nil {
 		return err
 	}
 	if *path == "" {
@@ -35,16 +33,15 @@ when the request was filed or decided.`)
 	}
 	period := time.Duration(0)
 	if *since != "0" {
-		var err error
 		if period, err = access.ParseDuration(*since); err != nil {
 			return usageError{"--since: " + err.Error()}
 		}
 	}
-	before, err := readConfig(args[0])
+	before, err := readConfig(files[0])
 	if err != nil {
 		return err
 	}
-	after, err := readConfig(args[1])
+	after, err := readConfig(files[1])
 	if err != nil {
 		return err
 	}
