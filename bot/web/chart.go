@@ -120,8 +120,9 @@ func class(f access.Fate) string {
 	return string(f)
 }
 
-// maxColumns is how many bars a picture of all time has at most.
-const maxColumns = 60
+// So many bars a picture of all time has at least and at most: one alone would be
+// as wide as the page.
+const minColumns, maxColumns = 14, 60
 
 // stacked puts days into columns of one width, without gaps.
 func stacked(days []access.Day, x span, now time.Time) stacks {
@@ -129,8 +130,8 @@ func stacked(days []access.Day, x span, now time.Time) stacks {
 	count := 0
 	first := today(now).AddDate(0, 0, 1-x.Days)
 	if x.Days == 0 {
-		first = today(now)
-		if len(days) > 0 {
+		first = today(now).AddDate(0, 0, 1-minColumns)
+		if len(days) > 0 && days[0].Date.Before(first) {
 			first = days[0].Date
 		}
 		whole := int(today(now).Sub(first)/(24*time.Hour)) + 1

@@ -298,8 +298,12 @@ func TestApprovals(t *testing.T) {
 	_, all, _ := get(t, h, "/approvals?span=all")
 	first := m.list[0].FiledAt
 	has(t, all, "<span>"+first.Format("Jan 2006")+"</span>", "<title>"+first.Format("2 Jan 2006")+" to ")
+	young := logOf(0, end)
+	young.stories(t, end)
+	_, page, _ := get(t, serve(t, young, everything, end), "/approvals?span=all")
+	has(t, page, `viewBox="0 0 358 160"`) // a fortnight, though it is three days old
 	f := access.Filter{From: time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC)}
-	_, page, _ := get(t, h, "/approvals")
+	_, page, _ = get(t, h, "/approvals")
 	has(t, page, strconv.Itoa(len(m.matching(f)))+" in the last 30 days")
 	want := access.Count(m.matching(f), end)
 	for _, d := range want.Days {
