@@ -308,9 +308,7 @@ func TestBrowserStandsStill(t *testing.T) {
 	d.web = serve(t, d.m, everything, now, func(c *web.Config) {
 		c.Now = func() time.Time { return now.Add(time.Duration(later.Load())) }
 	})
-	srv := httptest.NewServer(d.web)
-	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
-	d.base = srv.URL
+	d.behind(d.web.ServeHTTP)
 	d.open("/")
 	d.until("it listens", "document.documentElement.dataset.live === 'on'")
 	live, p := row(d.s["live"].id), d.s["pending"]
@@ -338,27 +336,56 @@ func TestBrowserStandsStill(t *testing.T) {
 	}
 }
 
+// behind puts something in front of the dashboard.
+func (d *desk) behind(front http.HandlerFunc) {
+	srv := httptest.NewServer(front)
+	d.t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	d.base = srv.URL
+}
+
+// hide lets the page believe that another one is in front of it, or no longer.
+func (d *desk) hide(hidden bool) {
+	d.t.Helper()
+	eval[bool](d, "(() => { Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); return document.dispatchEvent(new Event('visibilitychange')); })()", hidden)
+}
+
+// TestBrowserDeaf: a page that hears nothing says that it may be old, until it
+// hears again.
+func TestBrowserDeaf(t *testing.T) {
+	d := sit(t, 1440, 900)
+	var deaf atomic.Bool
+	d.behind(func(w http.ResponseWriter, r *http.Request) {
+		if deaf.Load() && r.URL.Path == "/changes" {
+			<-r.Context().Done()
+			return
+		}
+		d.web.ServeHTTP(w, r)
+	})
+	deaf.Store(true)
+	d.open("/")
+	d.until("it says so", "document.querySelector('.deaf')?.checkVisibility()")
+	deaf.Store(false)
+	d.hide(true)
+	d.hide(false)
+	d.until("it listens", "document.documentElement.dataset.live === 'on'")
+	d.until("it says so no longer", "!document.querySelector('.deaf')")
+}
+
 // TestBrowserHidden: a page in the background holds no connection, of which a
 // browser has six, and shows what it missed when somebody looks at it again.
 func TestBrowserHidden(t *testing.T) {
 	d := sit(t, 1440, 900)
 	var listening atomic.Int64
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	d.behind(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/changes" {
 			listening.Add(1)
 			defer listening.Add(-1)
 		}
 		d.web.ServeHTTP(w, r)
-	}))
-	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
-	d.base = srv.URL
-	hide := func(hidden bool) {
-		t.Helper()
-		eval[bool](d, "(() => { Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); return document.dispatchEvent(new Event('visibilitychange')); })()", hidden)
-	}
+	})
 	d.open("/")
 	d.until("it listens", "document.documentElement.dataset.live === 'on'")
-	hide(true)
+	d.hide(true)
 	for deadline := time.Now().Add(patience); listening.Load() != 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a page in the background still listens")
@@ -367,7 +394,7 @@ func TestBrowserHidden(t *testing.T) {
 	p := d.s["pending"]
 	p.do(bob, access.Deny{Request: p.id})
 	d.web.Changed(p.id)
-	hide(false)
+	d.hide(false)
 	d.until("it listens again", "document.documentElement.dataset.live === 'on'")
 	d.until("what it missed is there", "document.querySelector(%s).classList.contains('stale')", row(p.id))
 }

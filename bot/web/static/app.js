@@ -387,26 +387,47 @@
 
   // Only a page that is looked at listens: browsers have six connections to a
   // server for all its pages, and the seventh would not even load.
-  let source, again, lost = document.hidden;
+  let source, again, worry, lost = document.hidden;
 
   function listen() {
     leave();
+    worry = setTimeout(warn, 10000);
     const line = source = new EventSource('/changes');
     line.onmessage = soon;
     line.onopen = () => {
+      clearTimeout(worry);
+      $('.deaf')?.remove();
       if (lost) soon();
       lost = false;
       document.documentElement.dataset.live = 'on';
     };
     line.onerror = () => {
+      if (!lost) {
+        clearTimeout(worry);
+        worry = setTimeout(warn, 10000);
+      }
       lost = true;
       document.documentElement.dataset.live = 'off';
       if (line.readyState === EventSource.CLOSED) again = setTimeout(listen, 30000);
     };
   }
 
+  // What hears nothing for a while says so.
+  function warn() {
+    if ($('.deaf')) return;
+    const note = document.createElement('p'), button = document.createElement('button');
+    note.className = 'deaf';
+    note.setAttribute('role', 'status');
+    button.className = 'plain';
+    button.textContent = 'Load again';
+    button.onclick = () => location.reload();
+    note.append('Not live right now, so this may be old. ', button);
+    document.body.append(note);
+  }
+
   function leave() {
     clearTimeout(again);
+    clearTimeout(worry);
     if (!source) return;
     source.close();
     source = null;
