@@ -453,10 +453,11 @@ func TestBrowserFits(t *testing.T) {
 	somebody := access.Person{Email: "maximilian-alexander.von-und-zu-hohenstein-am-wasserfall@engineering.emea.example.com", Slack: "U0LONG"}
 	long := d.m.tell(t, 50, time.Now().UTC().Add(-time.Hour), somebody, access.File{Reason: strings.Repeat("Anunbrokenword", 20), Ticket: strings.Repeat("T", 150)}).posted().granted(2 * time.Hour)
 	long.do(bob, access.Say{Request: long.id, TS: "1", Text: "https://example.com/" + strings.Repeat("long", 80)})
+	yesterday := time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly) // whatever year the machine has
 	d.m.rules.Reviewers = append(d.m.rules.Reviewers, "dom@partner.example", "eva@partner.example")
 	for _, width := range widths {
 		d.do(chromedp.EmulateViewport(width, 800))
-		for _, path := range []string{"/", "/requests", "/requests?status=live&q=payments", "/requests?open=" + long.id, "/requests/" + long.id, "/approvals?span=all", "/asof?at=2026-11-22&resource=payments-admins&person=alice", "/nothing"} {
+		for _, path := range []string{"/", "/requests", "/requests?status=live&q=payments", "/requests?open=" + long.id, "/requests/" + long.id, "/approvals?span=all", "/asof?at=" + yesterday + "&resource=payments-admins&person=alice", "/nothing"} {
 			if path == "/nothing" {
 				continue // the browser logs that there is none
 			}
@@ -487,8 +488,8 @@ func TestBrowserAccessible(t *testing.T) {
 			if bg := eval[string](d, "(matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')"); bg != scheme {
 				t.Fatalf("the browser prefers %s", bg)
 			}
-			id := d.s["ended"].id
-			for _, path := range []string{"/", "/requests?q=stuck&status=given_back", "/requests", "/requests?open=" + id, "/requests/" + id, "/requests/" + d.s["stuck"].id, "/approvals?span=90d", "/asof?at=2026-11-22&resource=payments-admins&person=alice", "/requests?q=nothing-at-all"} {
+			id, yesterday := d.s["ended"].id, time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
+			for _, path := range []string{"/", "/requests?q=stuck&status=given_back", "/requests", "/requests?open=" + id, "/requests/" + id, "/requests/" + d.s["stuck"].id, "/approvals?span=90d", "/asof?at=" + yesterday + "&resource=payments-admins&person=alice", "/requests?q=nothing-at-all"} {
 				d.open(path)
 				d.do(chromedp.Evaluate[chromedp.Void](axe), chromedp.Evaluate[chromedp.Void]("document.querySelectorAll('details').forEach((e) => { e.open = true; })"))
 				type finding struct{ ID, Help, Where string }
