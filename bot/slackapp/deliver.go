@@ -140,6 +140,7 @@ func (a *App) postApproval(ctx context.Context, r access.Request, t *task) (acce
 	}
 	m := a.approval(ctx, r)
 	to := target{channel: channel, request: r.ID, notice: access.NoticeApproval}
+	late := a.mayStand(r, t)
 	recorded, err := a.deliver(ctx, r, to, m, t)
 	switch slackError(err) {
 	case "not_in_channel", "channel_not_found", "is_archived":
@@ -150,7 +151,16 @@ func (a *App) postApproval(ctx context.Context, r access.Request, t *task) (acce
 		return r, err
 	}
 	a.changedFor(recorded)
+	if post, ok := recorded.ApprovalPost(); late && ok {
+		a.reread(ctx, r.ID, post)
+	}
 	return recorded, nil
+}
+
+// mayStand reports whether a message may have been posted before: by an earlier run,
+// or by a call whose answer was lost.
+func (a *App) mayStand(r access.Request, t *task) bool {
+	return t.unclear || r.FiledAt.Before(a.started)
 }
 
 // deliver posts a message, or finds it posted, and records it.
@@ -159,8 +169,7 @@ func (a *App) deliver(ctx context.Context, r access.Request, to target, m messag
 		return r, err
 	}
 	ts, err := "", error(nil)
-	if t.unclear || r.FiledAt.Before(a.started) {
-		// Posted perhaps by an earlier run, or by a call whose answer was lost.
+	if a.mayStand(r, t) {
 		if ts, err = a.find(ctx, to, r.FiledAt); err != nil {
 			return r, err
 		}

@@ -20,7 +20,7 @@ func (a *App) heard(p payload) (string, func(context.Context)) {
 		return "", nil
 	}
 	// Somebody answered faster than the message above got into the log.
-	return "thread " + channel + " " + root, func(ctx context.Context) {
+	return waitingBelow(channel, root), func(ctx context.Context) {
 		a.awaitRecord(ctx, channel, root, 8*time.Second)
 		a.hear(p)
 	}
@@ -247,6 +247,27 @@ func (a *App) backfill(ctx context.Context, _ *task) error {
 	}
 	return nil
 }
+
+// reread reads the thread of a message that has got into the log late: what was said
+// below it was the reply to a message that the log did not know. Events that wait for
+// that, or are under way, come first: they know what a reply said before it was edited.
+func (a *App) reread(ctx context.Context, id string, post access.Post) {
+	read := func(context.Context) {
+		a.out.add(backfillLane, "thread "+id, func(ctx context.Context, _ *task) error {
+			if !sleep(ctx, 3*time.Second) {
+				return nil
+			}
+			r, _ := a.cfg.Reader.Request(id)
+			return a.compare(ctx, r, post)
+		})
+	}
+	if !a.jobs.add(waitingBelow(post.Channel, post.TS), read) {
+		read(ctx)
+	}
+}
+
+// waitingBelow is the key of what waits for the record of a message.
+func waitingBelow(channel, ts string) string { return "thread " + channel + " " + ts }
 
 // compare records what is in a thread and not in the log.
 func (a *App) compare(ctx context.Context, r access.Request, post access.Post) error {
