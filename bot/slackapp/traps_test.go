@@ -2,7 +2,10 @@ package slackapp
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -119,5 +122,20 @@ func TestSharedChannels(t *testing.T) {
 				t.Errorf("%q: %s is %q, %v", name, by, id, err)
 			}
 		}
+	}
+}
+
+// TestRespond: an answer that Slack did not take is not taken for told.
+func TestRespond(t *testing.T) {
+	for body, want := range map[string]string{
+		"ok": "", `{"ok":true}`: "", "": "",
+		`{"ok":false,"error":"channel_not_found"}`: "channel_not_found",
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+		w := newWeb(Config{HTTPClient: s.Client()}, newCounters())
+		if err := w.respond(t.Context(), s.URL, "x"); slackError(err) != want || (err == nil) != (want == "") {
+			t.Errorf("%q: got %v, want %q", body, err, want)
+		}
+		s.Close()
 	}
 }

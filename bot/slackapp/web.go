@@ -178,7 +178,11 @@ func (w *web) respond(ctx context.Context, to string, body any) error {
 	if resp.StatusCode != http.StatusOK {
 		return slack.StatusCodeError{Code: resp.StatusCode, Status: resp.Status}
 	}
-	return nil
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	if answer := payload(said); err == nil && answer.denied("ok") {
+		return slack.SlackErrorResponse{Err: answer.str("error")}
+	}
+	return nil // it was taken, also where the rest of the answer is lost
 }
 
 // throttled is the HTTP client under everything: it counts, and slows down the
