@@ -253,9 +253,10 @@ func (a *App) backfill(ctx context.Context, _ *task) error {
 // that, or are under way, come first: they know what a reply said before it was edited.
 func (a *App) reread(ctx context.Context, id string, post access.Post) {
 	read := func(context.Context) {
+		soon := time.Now().Add(3 * time.Second)
 		a.out.add(backfillLane, "thread "+id, func(ctx context.Context, _ *task) error {
-			if !sleep(ctx, 3*time.Second) {
-				return nil
+			if time.Now().Before(soon) {
+				return aside{soon}
 			}
 			r, _ := a.cfg.Reader.Request(id)
 			return a.compare(ctx, r, post)
