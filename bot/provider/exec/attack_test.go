@@ -199,16 +199,25 @@ func pid(t *testing.T, path string) int {
 	return n
 }
 
-// lives reports whether a process does, after a while: the killed need a moment.
-func lives(pid int) bool {
-	for range 100 {
+// lives reports whether a process still does after a while: the killed need a moment.
+func lives(pid int, while time.Duration) bool {
+	for end := time.Now().Add(while); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || strings.Contains(string(stat), ") Z ") {
 			return false
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	return true
+}
+
+// A behaviour is a program that does not simply answer. Some note a process of
+// theirs in the file that is their argument.
+type behaviour struct {
+	name, text string
+	hangs      bool          // its deadline comes as soon as it has noted the process
+	within     time.Duration // less than what the output of those who left the group is waited for
+	why        string        // empty: done
+	survives   bool          // what was left behind lives, and is ended by the test
 }
 
 // TestProcesses: no program keeps the bot waiting, and none leaves anything behind
@@ -216,56 +225,75 @@ func lives(pid int) bool {
 func TestProcesses(t *testing.T) {
 	const hold = `sleep 300 & echo $! >"$1"; `
 	const away = `setsid sh -c 'echo $$ >"$1"; exec sleep 300' sh "$1" & while [ ! -s "$1" ]; do sleep 0.05; done; `
-	tests := []struct {
-		name, text string
-		deadline   time.Duration
-		within     time.Duration // less than what the output of those who left the group is waited for
-		why        string        // empty: done
-		survives   bool          // what was left behind lives, and is ended by the test
-	}{
-		{"ends", yes, time.Minute, 2500 * time.Millisecond, "", false},
-		{"leaves one behind that holds the output", hold + yes, time.Minute, 2500 * time.Millisecond, "", false},
-		{"leaves one behind, and fails", hold + "exit 1", time.Minute, 2500 * time.Millisecond, "exit status 1", false},
-		{"leaves one behind without the output", `sleep 300 >/dev/null 2>&1 </dev/null & echo $! >"$1"; ` + yes, time.Minute, 2500 * time.Millisecond, "", false},
-		{"leaves one behind that ignores signals", `(trap '' HUP INT TERM; sleep 300) & echo $! >"$1"; ` + yes, time.Minute, 2500 * time.Millisecond, "", false},
-		{"leaves the group", away + yes, time.Minute, 6 * time.Second, "", true},
-		{"hangs", `echo $$ >"$1"; sleep 300`, 300 * time.Millisecond, 2500 * time.Millisecond, "did not end in time", false},
-		{"hangs with another", hold + "wait", 300 * time.Millisecond, 2500 * time.Millisecond, "did not end in time", false},
-		{"ignores signals", `trap '' HUP INT TERM PIPE; ` + hold + `while :; do sleep 1; done`, 300 * time.Millisecond, 2500 * time.Millisecond, "did not end in time", false},
-		{"hangs after its answer", yes + hold + "wait", 300 * time.Millisecond, 2500 * time.Millisecond, "did not end in time", false},
-		{"hangs outside the group too", away + "wait", 500 * time.Millisecond, 6 * time.Second, "did not end in time", true},
-		{"writes without end", `yes`, time.Minute, 5 * time.Second, "more than 65536 bytes", false},
-		{"writes without end, and does not mind", `trap '' PIPE; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done 2>/dev/null`, time.Minute, 10 * time.Second, "more than 65536 bytes", false},
-		{"writes problems without end", `yes problems >&2`, 300 * time.Millisecond, 3 * time.Second, "problems problems", false},
+	tests := []behaviour{
+		{"ends", yes, false, 2500 * time.Millisecond, "", false},
+		{"leaves one behind that holds the output", hold + yes, false, 2500 * time.Millisecond, "", false},
+		{"leaves one behind, and fails", hold + "exit 1", false, 2500 * time.Millisecond, "exit status 1", false},
+		{"leaves one behind without the output", `sleep 300 >/dev/null 2>&1 </dev/null & echo $! >"$1"; ` + yes, false, 2500 * time.Millisecond, "", false},
+		{"leaves one behind that ignores signals", `(trap '' HUP INT TERM; sleep 300) & echo $! >"$1"; ` + yes, false, 2500 * time.Millisecond, "", false},
+		{"leaves the group", away + yes, false, 6 * time.Second, "", true},
+		{"hangs", `echo $$ >"$1"; sleep 300`, true, 2500 * time.Millisecond, "did not end in time", false},
+		{"hangs with another", hold + "wait", true, 2500 * time.Millisecond, "did not end in time", false},
+		{"ignores signals", `trap '' HUP INT TERM PIPE; ` + hold + `while :; do sleep 1; done`, true, 2500 * time.Millisecond, "did not end in time", false},
+		{"hangs after its answer", yes + hold + "wait", true, 2500 * time.Millisecond, "did not end in time", false},
+		{"hangs outside the group too", away + "wait", true, 6 * time.Second, "did not end in time", true},
+		{"writes without end", `yes`, false, 5 * time.Second, "more than 65536 bytes", false},
+		{"writes without end, and does not mind", `trap '' PIPE; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done 2>/dev/null`, false, 10 * time.Second, "more than 65536 bytes", false},
+		{"writes problems without end", `echo problems problems >&2; echo $$ >"$1"; yes problems >&2`, true, 3 * time.Second, "problems problems", false},
 	}
 	dir := programs(t)
 	p := provider(t, dir)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			note := filepath.Join(t.TempDir(), "pid")
-			script(t, dir, "say", tt.text)
-			ctx, cancel := context.WithTimeout(t.Context(), tt.deadline)
-			defer cancel()
-			begin := time.Now()
-			err := p.Grant(ctx, order(target("say", note)))
-			if took := time.Since(begin); took > tt.within {
+			took := tt.play(t, p, dir)
+			for range 4 { // that a busy machine was slow once says nothing
+				if took > tt.within && !t.Failed() {
+					took = tt.play(t, p, dir)
+				}
+			}
+			if took > tt.within {
 				t.Errorf("took %s", took)
-			}
-			if (err == nil) != (tt.why == "") || err != nil && (!strings.Contains(err.Error(), tt.why) || len(err.Error()) > 1500) {
-				t.Errorf("%v; want %q", err, tt.why)
-			}
-			if strings.Contains(tt.text, `>"$1"`) {
-				left := pid(t, note)
-				if tt.survives {
-					defer syscall.Kill(left, syscall.SIGKILL)
-				}
-				if got := lives(left); got != tt.survives {
-					t.Errorf("process %d lives: %t", left, got)
-				}
 			}
 		})
 	}
 	zombies(t)
+}
+
+// play has the program give an access, and says how long that took.
+func (b behaviour) play(t *testing.T, p *exec.Provider, dir string) time.Duration {
+	t.Helper()
+	note := filepath.Join(t.TempDir(), "pid")
+	script(t, dir, "say", b.text)
+	ctx, end := context.WithCancelCause(t.Context())
+	defer end(nil)
+	begin := time.Now()
+	if b.hangs {
+		go func() {
+			for ctx.Err() == nil {
+				if s, _ := os.ReadFile(note); strings.HasSuffix(string(s), "\n") {
+					end(context.DeadlineExceeded)
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+	}
+	err := p.Grant(ctx, order(target("say", note)))
+	took := time.Since(begin)
+	if (err == nil) != (b.why == "") || err != nil && (!strings.Contains(err.Error(), b.why) || len(err.Error()) > 1500) {
+		t.Errorf("%v; want %q", err, b.why)
+	}
+	if !strings.Contains(b.text, `>"$1"`) {
+		return took
+	}
+	left, while := pid(t, note), 10*time.Second
+	if b.survives {
+		defer syscall.Kill(left, syscall.SIGKILL)
+		while = time.Second
+	}
+	if got := lives(left, while); got != b.survives {
+		t.Errorf("process %d lives: %t", left, got)
+	}
+	return took
 }
 
 // zombies fails the test for children of this process that were not waited for.

@@ -505,7 +505,7 @@ func connections(t *testing.T, s *server) {
 	hung.Target = target(o.Target.With["role"].(string), false)
 	hung.Target.With["dsn_env"] = "HANGS"
 	x.inject(t, bottest.Hangs)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	first := make(chan error, 1)
 	go func() { first <- p.Grant(ctx, hung) }()
@@ -519,10 +519,8 @@ func connections(t *testing.T, s *server) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v is not the end of the context", err)
 	}
-	must(t, p.Grant(within(t), o)) // another variable, another queue
-	if ctx.Err() != nil {
-		t.Error("one variable waited for another")
-	}
+	must(t, p.Grant(within(t), o)) // another variable, another queue: the first call hangs still
+	cancel()
 	fails(t, <-first, "did not answer in time")
 	must(t, p.Grant(within(t), hung))
 	idle := func() []string {

@@ -121,7 +121,7 @@ func TestForgedAddresses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			at := public("https://" + tt.host + ":" + port + "/")
 			at.With["allow_private"] = tt.private
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			err := provider(t, trusting(s), tt.names).Grant(ctx, order(at))
 			if !errors.Is(err, webhook.ErrAddress) || !strings.Contains(err.Error(), "may not be called") {
