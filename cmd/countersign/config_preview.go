@@ -66,7 +66,7 @@ are no failure.`)
 		return err
 	}
 	if *junit != "" {
-		if err := writeFile(*junit, p.tests.write); err != nil {
+		if err := writeOutput(*junit, p.tests.write); err != nil {
 			return err
 		}
 	}
@@ -124,7 +124,7 @@ func (p *preview) tell(c console, file string) error {
 	if file == "" {
 		return write(c.out)
 	}
-	return writeFile(file, write)
+	return writeOutput(file, write)
 }
 
 // make fills the preview. An error means that it could not be made.

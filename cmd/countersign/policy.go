@@ -35,7 +35,7 @@ directory keeps are not asked: they approve nothing here.`)
 		suite.add(file, t, runTest(f, t))
 	}
 	if *junit != "" {
-		if err := writeFile(*junit, suite.write); err != nil {
+		if err := writeOutput(*junit, suite.write); err != nil {
 			return err
 		}
 	}

@@ -46,14 +46,29 @@ bytes on any machine.`)
 		return err
 	}
 	if *summary != "" {
-		if err := writeFile(*summary, func(w io.Writer) error { return report.Summary(w, l.Requests()) }); err != nil {
+		if err := writeOutput(*summary, func(w io.Writer) error { return report.Summary(w, l.Requests()) }); err != nil {
 			return err
 		}
 	}
 	if *file == "" {
 		return report.TSV(c.out, l.Requests())
 	}
-	return writeFile(*file, func(w io.Writer) error { return report.TSV(w, l.Requests()) })
+	return writeOutput(*file, func(w io.Writer) error { return report.TSV(w, l.Requests()) })
+}
+
+// writeOutput writes a file that somebody named on the command line. What they named
+// by a link, a device or a pipe is written to, not replaced: as root, that would be
+// the machine's /dev/null.
+func writeOutput(name string, write func(io.Writer) error) error {
+	at, err := os.Lstat(name)
+	if err != nil || at.Mode().IsRegular() {
+		return writeFile(name, write)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
 }
 
 // writeFile writes a whole file or leaves the old one as it was.
