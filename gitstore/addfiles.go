@@ -21,7 +21,9 @@ import (
 //
 // Where the repository's own work tree has the branch checked out, as that of a
 // fresh repository has its unborn one, the files are written there and into its
-// index too, so that git finds everything committed. An error that comes after
+// index too, so that git finds everything committed. Where there is no branch at
+// all, HEAD is put on this one: git init may have named another, and what HEAD does
+// not name no clone checks out. An error that comes after
 // the commit says so; a crash then leaves files missing, which git restore . brings.
 func (r *Repo) AddFiles(ctx context.Context, c Creation) (commit string, err error) {
 	for {
@@ -44,7 +46,11 @@ func (r *Repo) addFiles(ctx context.Context, c Creation) (plumbing.Hash, error) 
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	checkout, err := r.openCheckout(p.ref)
+	empty, err := r.empty()
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	checkout, err := r.openCheckout(p.ref, empty)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
@@ -60,6 +66,9 @@ func (r *Repo) addFiles(ctx context.Context, c Creation) (plumbing.Hash, error) 
 	}
 	defer on.close()
 	id, err := r.commitFiles(ctx, p, on)
+	if err == nil && empty {
+		err = r.setHead(p.ref)
+	}
 	if err != nil || checkout == nil {
 		return id, err
 	}
@@ -167,14 +176,42 @@ type checkout struct {
 	index index.Index
 }
 
+// empty reports whether nothing was ever committed: HEAD names a branch, but there is none.
+func (r *Repo) empty() (bool, error) {
+	head, err := os.ReadFile(filepath.Join(r.dir, "HEAD"))
+	if err != nil || !strings.HasPrefix(string(head), "ref: refs/heads/") {
+		return false, err
+	}
+	refs, err := r.allRefs()
+	return len(refs) == 0, err
+}
+
+// setHead puts HEAD on a branch, the way git does.
+func (r *Repo) setHead(ref string) error {
+	head := filepath.Join(r.dir, "HEAD")
+	f, err := os.OpenFile(head+".lock", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("put HEAD on %s: %w", ref, err)
+	}
+	_, err = f.WriteString("ref: " + ref + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), head)
+	}
+	if err != nil {
+		return fmt.Errorf("put HEAD on %s: %w", ref, errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}
+
 // openCheckout returns the repository's own work tree where it has a branch
-// checked out; nil where no work tree has. A linked work tree is ErrCheckedOut.
-func (r *Repo) openCheckout(ref string) (*checkout, error) {
+// checked out, or will have it, because the repository is empty; nil where no work
+// tree has. A linked work tree is ErrCheckedOut.
+func (r *Repo) openCheckout(ref string, empty bool) (*checkout, error) {
 	head, err := os.ReadFile(filepath.Join(r.dir, "HEAD"))
 	if err != nil {
 		return nil, err
 	}
-	if r.bare || filepath.Base(r.dir) != ".git" || strings.TrimSpace(string(head)) != "ref: "+ref {
+	if r.bare || filepath.Base(r.dir) != ".git" || strings.TrimSpace(string(head)) != "ref: "+ref && !empty {
 		return nil, r.checkNotCheckedOut(ref)
 	}
 	c := &checkout{dir: filepath.Dir(r.dir), file: filepath.Join(r.dir, "index"), index: index.Index{Version: 2}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"countersign/gitstore"
@@ -40,16 +41,21 @@ func TestAddFiles(t *testing.T) {
 	gitstoretest.Git(t, ".", "init", "-q", "-b", "main", staged)
 	write(t, staged, "mine.txt", "mine")
 	gitstoretest.Git(t, staged, "add", "mine.txt")
+	named, bareNamed := filepath.Join(t.TempDir(), "named"), filepath.Join(t.TempDir(), "named.git")
+	gitstoretest.Git(t, ".", "init", "-q", "-b", "trunk", named)
+	gitstoretest.Git(t, ".", "init", "-q", "-b", "trunk", "--bare", bareNamed)
 	elsewhere := gitstoretest.WorkTree(t, map[string]string{"README.md": "hello"})
 	gitstoretest.Git(t, elsewhere, "switch", "-q", "-c", "other")
 	for name, c := range map[string]struct {
 		dir, status, files string
 	}{
-		"bare":           {gitstoretest.Upstream(t), "", ".github/workflows/sign.yml\ncountersign.yaml"},
-		"fresh":          {fresh, "", ".github/workflows/sign.yml\ncountersign.yaml"},
-		"something mine": {staged, "A  mine.txt", ".github/workflows/sign.yml\ncountersign.yaml"},
-		"begun":          {gitstoretest.WorkTree(t, map[string]string{"README.md": "hello", ".github/x": "x"}), "", ".github/workflows/sign.yml\n.github/x\nREADME.md\ncountersign.yaml"},
-		"other branch":   {elsewhere, "", ".github/workflows/sign.yml\nREADME.md\ncountersign.yaml"},
+		"bare":            {gitstoretest.Upstream(t), "", ".github/workflows/sign.yml\ncountersign.yaml"},
+		"fresh":           {fresh, "", ".github/workflows/sign.yml\ncountersign.yaml"},
+		"something mine":  {staged, "A  mine.txt", ".github/workflows/sign.yml\ncountersign.yaml"},
+		"begun":           {gitstoretest.WorkTree(t, map[string]string{"README.md": "hello", ".github/x": "x"}), "", ".github/workflows/sign.yml\n.github/x\nREADME.md\ncountersign.yaml"},
+		"named otherwise": {named, "", ".github/workflows/sign.yml\ncountersign.yaml"},
+		"bare, otherwise": {bareNamed, "", ".github/workflows/sign.yml\ncountersign.yaml"},
+		"other branch":    {elsewhere, "", ".github/workflows/sign.yml\nREADME.md\ncountersign.yaml"},
 	} {
 		if err := addFiles(t, c.dir, twoFiles); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -61,7 +67,10 @@ func TestAddFiles(t *testing.T) {
 		if got := gitstoretest.Git(t, c.dir, "fsck", "--strict", "--no-progress"); got != "" {
 			t.Errorf("%s: fsck: %s", name, got)
 		}
-		if name == "bare" {
+		if want := map[bool]string{true: "other", false: "main"}[c.dir == elsewhere]; gitstoretest.Git(t, c.dir, "symbolic-ref", "--short", "HEAD") != want {
+			t.Errorf("%s: HEAD is not on %s", name, want)
+		}
+		if strings.HasPrefix(name, "bare") {
 			continue
 		}
 		if got := gitstoretest.Git(t, c.dir, "status", "--porcelain"); got != c.status {
