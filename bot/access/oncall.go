@@ -135,8 +135,12 @@ func NeedsOf(res Resource, filing, escalated bool, configs ...*Rules) Needs {
 		if r == nil {
 			continue
 		}
+		own := res // as it is in that configuration: its tags may have changed
+		if known, ok := r.Resource(res.ID); ok {
+			own = known
+		}
 		for _, p := range r.policies() {
-			if p.Disabled || !p.Resource.about(res) {
+			if p.Disabled || !p.Resource.about(own) {
 				continue
 			}
 			n.groups(r, p.Requestor.Groups)
