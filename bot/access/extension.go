@@ -153,7 +153,7 @@ func (f Facts) extendedAlone(r Request) (Source, bool) {
 		return "", false
 	}
 	today, then, err := f.rulings(r)
-	if err != nil {
+	if err != nil || open(r, today, then) != nil {
 		return "", false
 	}
 	now, ok := f.given(today, r)
