@@ -77,6 +77,8 @@ func (b GrantIntent) apply(r *Request, e Event) error {
 	switch {
 	case r.Grant != nil:
 		return fmt.Errorf("intended twice")
+	case r.Ending != nil:
+		return fmt.Errorf("intends to grant what is to end")
 	case b.Subject == "":
 		return fmt.Errorf("intends to grant to nobody")
 	case b.Before != Present && b.Before != Absent && b.Before != Unknown:
@@ -129,6 +131,9 @@ func (b GrantFailed) apply(r *Request, e Event) error {
 	}
 	if r.Status == Live && (b.Final || !r.behind()) {
 		return fmt.Errorf("failed to give what is live")
+	}
+	if b.Final && r.Grant != nil {
+		return fmt.Errorf("gives up what may have been given: its end is owed")
 	}
 	if b.Final {
 		r.Status, r.Failure = Failed, nil
@@ -385,7 +390,9 @@ func (a Fail) decide(f Facts, r Request) ([]Event, error) {
 	case r.Ending != nil:
 		return []Event{f.event(r, RevokeFailed{Error: text, Waiting: a.Waiting})}, nil
 	case r.Status == Approved:
-		return []Event{f.event(r, GrantFailed{Error: text, Final: a.Final, Waiting: a.Waiting})}, nil
+		// Once an intent stands in the log, another bot's perhaps, the access may
+		// be there: it is not given up but owed its end.
+		return []Event{f.event(r, GrantFailed{Error: text, Final: a.Final && r.Grant == nil, Waiting: a.Waiting})}, nil
 	case r.behind():
 		return []Event{f.event(r, GrantFailed{Error: text, Waiting: a.Waiting})}, nil
 	}

@@ -77,6 +77,15 @@ func TestApplyRefusesForgeries(t *testing.T) {
 				Target: access.Target{Provider: "gitops", With: map[string]any{"key": "root"}},
 			}
 		}},
+		{"an intent to grant what is to end", func(s *story) {
+			s.must(bob, access.Approve{Request: id, For: time.Hour})
+			s.must(carol, access.Revoke{Request: id})
+		}, func(access.Request) access.Body {
+			return access.GrantIntent{Subject: "erin@example.com", Before: access.Absent}
+		}},
+		{"given up though it may be given", intended, func(access.Request) access.Body {
+			return access.GrantFailed{Error: "no account", Final: true}
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := begin(t)
@@ -102,6 +111,72 @@ func TestNothingIsGivenTooLate(t *testing.T) {
 		if len(events) != 0 || err != nil {
 			t.Errorf("%s: intended %v, %v", name, events, err)
 		}
+	}
+}
+
+func intended(s *story) {
+	s.must(bob, access.Approve{Request: id, For: time.Hour})
+	s.must(nobody, access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent})
+}
+
+// TestNothingGivenIsGivenUp: of two bots one finds no account while the other has
+// recorded its intent. The access may be there by then, and its end stays owed.
+func TestNothingGivenIsGivenUp(t *testing.T) {
+	s := begin(t)
+	intended(s)
+	s.must(nobody, access.Fail{Request: id, Error: "no account", Final: true})
+	if due := access.Due(s.r, s.rules, s.r.Expires()); s.r.Status != access.Approved || due != access.DoRevoke {
+		t.Errorf("it is %s, and at its end %q is owed", s.r.Status, due)
+	}
+}
+
+// TestExtensionDeniedByTheFilings: what the rules of the filing deny by now is not
+// extended by itself, and people cannot extend it either.
+func TestExtensionDeniedByTheFilings(t *testing.T) {
+	always := access.Policy{Name: "always", Requestor: access.Whom{Type: "any"}, Resource: access.Which{Type: "any"}, Approval: []access.Way{{Type: "persistent"}}}
+	later := access.Policy{
+		Name: "later", Requestor: access.Whom{Type: "any"}, Resource: access.Which{Type: "any"}, Approval: []access.Way{{Type: "deny"}},
+		Terms: access.Terms{Hours: &access.Hours{Days: []time.Weekday{t0.Weekday()}, From: 10 * time.Hour, To: 24 * time.Hour, Zone: time.UTC}},
+	}
+	today := with(func(r *access.Rules) { r.Policies = []access.Policy{always} })
+	filed := with(func(r *access.Rules) { r.Policies = []access.Policy{always, later} })
+	s := &story{t: t, now: t0, rules: filed}
+	s.must(erin, access.File{Resource: "admins", Duration: 2 * time.Hour})
+	s.must(nobody, access.Intend{Request: id, Subject: "erin@example.com", Before: access.Absent}, access.Confirm{Request: id})
+	for _, c := range []struct {
+		now  time.Time
+		want int // events: asked for, and extended
+	}{{t0.Add(50 * time.Minute), 2}, {t0.Add(70 * time.Minute), 1}} {
+		f := s.facts(erin)
+		f.Now, f.Rules = c.now, today
+		events, err := access.Decide(f, s.r, access.Extend{Request: id, By: time.Hour})
+		if err != nil || len(events) != c.want {
+			t.Errorf("at %s: %d events, %v; want %d", c.now.Format("15:04"), len(events), err, c.want)
+		}
+	}
+}
+
+// TestNeedsOfEachConfiguration: a resource's tags change while a request waits. What
+// each configuration needs to know goes by the tags that it gives.
+func TestNeedsOfEachConfiguration(t *testing.T) {
+	tagged := func(env string) *access.Rules {
+		return with(func(r *access.Rules) {
+			r.Resources[0].Tags = map[string]string{"env": env}
+			r.Groups = []access.Group{{Name: env, GitHubTeam: "acme/" + env}}
+			r.Policies = []access.Policy{{
+				Name: "p", Requestor: access.Whom{Type: "any"}, Resource: access.Which{Type: "match", Tags: map[string]*regexp.Regexp{"env": regexp.MustCompile("^(?:" + env + ")$")}},
+				Approval: []access.Way{{Type: "group", Groups: []string{env}}},
+			}}
+		})
+	}
+	today, filed := tagged("prod"), tagged("staging")
+	res, _ := today.Resource("admins")
+	var got []string
+	for _, g := range access.NeedsOf(res, false, false, today, filed).Groups {
+		got = append(got, g.Key())
+	}
+	if len(got) != 2 || got[0] != "github:acme/prod" || got[1] != "github:acme/staging" {
+		t.Errorf("asked are %q, want both teams", got)
 	}
 }
 
@@ -279,5 +354,14 @@ func TestJustifyAlone(t *testing.T) {
 		if err := access.Justify(filed, e, rules, rules, nil); (err != nil) != (more > 0) {
 			t.Errorf("%s longer: %v", more, err)
 		}
+	}
+	// What a filing did not bring comes of itself no more.
+	late := events[1]
+	late.At = late.At.Add(time.Minute)
+	b := late.Body.(access.Approval)
+	b.Expires = b.Expires.Add(time.Minute)
+	late.Body = b
+	if access.Justify(filed, late, rules, rules, nil) == nil {
+		t.Error("justified a minute after the filing")
 	}
 }

@@ -89,6 +89,9 @@ func (f Facts) justifyAhead(before Request, e Event) (err error, cast bool) {
 	if len(used) == 0 {
 		return nil, false
 	}
+	if err := withFiling(before, e); err != nil {
+		return err, true
+	}
 	ballots := f.ahead(f.ruling(f.Rules, before.Principal, f.Rules.resourceOf(before)), before)
 	for _, id := range used {
 		if !slices.ContainsFunc(ballots, func(b Ballot) bool { return b.Allowance == id }) {
@@ -102,6 +105,16 @@ func (f Facts) justifyAhead(before Request, e Event) (err error, cast bool) {
 		}
 	}
 	return nil, true
+}
+
+// withFiling says why an event is none of those that a filing itself brings. What
+// needs no person is given then or not at all: whether anything denies it was asked
+// for the filing.
+func withFiling(before Request, e Event) error {
+	if !e.At.Equal(before.FiledAt) || e.Config != before.FiledUnder {
+		return fmt.Errorf("was not given with the filing, and takes a person since")
+	}
+	return nil
 }
 
 // justifyAlone decides anew an approval that no person gave.
@@ -123,6 +136,9 @@ func (f Facts) justifyAlone(before Request, e Event) error {
 			return fmt.Errorf("would be decided differently")
 		}
 		return nil
+	}
+	if err := withFiling(before, e); err != nil {
+		return err
 	}
 	f.Actor = Actor{}
 	given, ok := f.given(f.ruling(f.Rules, before.Principal, res), before)

@@ -13,12 +13,12 @@ import (
 // dated checks that an event happened when its commit says, and that no decision
 // is dated back: whoever holds the bot's key could else cover later what was not
 // approved at the time. What waits for others, or was recorded late, may be older
-// than what stands before it.
+// than what stands before it; a decision never is recorded late.
 func (v *verification) dated(x gitstore.Entry, e access.Event) {
 	if !x.Time.Equal(e.At) {
 		v.found(x.Commit, x.Path, "happened at %s, and its commit says %s", e.At.Format(time.RFC3339), x.Time.UTC().Format(time.RFC3339))
 	}
-	if !decides(e.Body) || e.Late {
+	if !decides(e.Body) {
 		return
 	}
 	if e.At.Add(overlap).Before(v.decided) {
