@@ -26,7 +26,8 @@ func NewTeams(c Config) (*Teams, error) {
 // has not accepted is not among them.
 func (t *Teams) Members(ctx context.Context, team string) ([]string, error) {
 	org, slug, ok := strings.Cut(team, "/")
-	if !ok {
+	// A slug of dots alone would change the path, and name another list of people.
+	if !ok || org == "" || strings.Trim(slug, ".") == "" || strings.Contains(slug, "/") {
 		return nil, fmt.Errorf("team %q: want org/team", team)
 	}
 	var logins []string

@@ -58,3 +58,22 @@ func TestNoHalfTeams(t *testing.T) {
 		}
 	}
 }
+
+// TestNoTeamIsThePath: a name that would change the path is no team's. To GitHub
+// acme/.. would be everybody in the organization.
+func TestNoTeamIsThePath(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("asked for %s", r.URL.Path)
+		fmt.Fprint(w, `[{"login":"everybody"}]`)
+	}))
+	t.Cleanup(srv.Close)
+	x, err := forge.NewTeams(forge.Config{Token: "t", APIURL: srv.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, team := range []string{"acme/..", "acme/.", "acme/", "/dba", "acme/dba/../.."} {
+		if got, err := x.Members(t.Context(), team); err == nil || got != nil {
+			t.Errorf("%s: got %v, %v; want an error and nobody", team, got, err)
+		}
+	}
+}
