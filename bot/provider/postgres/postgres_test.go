@@ -526,7 +526,7 @@ func connections(t *testing.T, s *server) {
 	idle := func() []string {
 		return s.values(t, "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'countersign' AND state = 'idle'")
 	}
-	for end := time.Now().Add(10 * time.Second); len(idle()) > 1; time.Sleep(20 * time.Millisecond) { // the server learns of a closed connection in its own time
+	for end := time.Now().Add(time.Minute); len(idle()) > 1; time.Sleep(20 * time.Millisecond) { // the server learns of a closed connection in its own time
 		if time.Now().After(end) {
 			t.Fatalf("connections stay open: %v", idle())
 		}
