@@ -1,6 +1,7 @@
 package gitstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type request struct {
 	err     error
 
 	// These are guarded by Log.mu.
+	at      time.Time // when it came
 	due     time.Time // when it waits for company no longer; zero: it never did
 	claimed bool      // it is being written
 	gone    bool      // its caller has given up
@@ -33,7 +35,9 @@ type request struct {
 
 // Append writes the entries of a batch in order, one commit each, and returns
 // the ids of the commits. When it returns nil they survive kill -9 and a power
-// cut. Callers that come while a write is under way share the next one.
+// cut. Callers that come while a write is under way share the next one. A batch may
+// build on another that still waits: Have counts its entries then, and both are
+// written together.
 //
 // Its errors: ErrInvalid (never writable), ErrConflict (Dir does not hold Have
 // entries: read again and decide again), ErrRewritten, ErrBranchMissing,
@@ -81,7 +85,7 @@ func (l *Log) Append(ctx context.Context, b Batch) (commits []string, err error)
 func (l *Log) enqueue(ctx context.Context, q *request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q.due = l.patience(ctx, q.batch)
+	q.at, q.due = time.Now(), l.patience(ctx, q.batch)
 	l.queue = append(l.queue, q)
 	if !l.writing {
 		l.writing = true
@@ -152,7 +156,7 @@ func (l *Log) tryTake() (turn []*request, wait time.Duration) {
 	if wait := l.pause(); wait > 0 {
 		return nil, wait
 	}
-	slices.SortStableFunc(l.queue, func(a, b *request) int { return a.batch.rank() - b.batch.rank() })
+	sortQueue(l.queue)
 	n, entries := 0, 0
 	for n < len(l.queue) && (n == 0 || entries+len(l.queue[n].batch.Entries) <= maxTurn) {
 		entries += len(l.queue[n].batch.Entries)
@@ -162,6 +166,25 @@ func (l *Log) tryTake() (turn []*request, wait time.Duration) {
 	l.queue = slices.Clone(l.queue[n:])
 	l.writing = n > 0
 	return turn, 0
+}
+
+// sortQueue brings those that must not wait to the front, each behind what it builds
+// on: batches for one directory stay together, in their order, and the most urgent of
+// them speaks for all.
+func sortQueue(queue []*request) {
+	type place struct{ rank, at int }
+	places := make(map[string]place, len(queue))
+	for i, q := range queue {
+		p, known := places[q.batch.Dir]
+		if !known {
+			p = place{q.batch.rank(), i}
+		}
+		places[q.batch.Dir] = place{min(p.rank, q.batch.rank()), p.at}
+	}
+	slices.SortStableFunc(queue, func(a, b *request) int {
+		x, y := places[a.batch.Dir], places[b.batch.Dir]
+		return cmp.Or(x.rank-y.rank, x.at-y.at, a.batch.Have-b.batch.Have)
+	})
 }
 
 // writeAll is the writer.
@@ -301,6 +324,9 @@ func (l *Log) fits(b Batch) error {
 	}
 	if have != b.Have {
 		return fmt.Errorf("%w: %s holds %d entries, not %d", ErrConflict, b.Dir, have, b.Have)
+	}
+	if b.Last != nil && !dir.holds(*b.Last) {
+		return fmt.Errorf("%w: %s does not hold %s as it was to be written", ErrConflict, b.Dir, path.Base(b.Last.Path))
 	}
 	for _, e := range b.Entries {
 		if dir == nil {

@@ -35,6 +35,13 @@ func Waiting(l *Log) int {
 	return len(l.queue)
 }
 
+// Pause is how long a log with all its budget leaves a batch alone that came and is
+// due at some times.
+func Pause(came, due time.Time) time.Duration {
+	l := &Log{cfg: LogConfig{Repo: &Repo{}}, queue: []*request{{at: came, due: due}}}
+	return l.pause()
+}
+
 // OnSync calls f with each file or directory that was synced.
 func OnSync(r *Repo, f func(*os.File)) { r.disk.synced = f }
 

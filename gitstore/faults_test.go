@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"countersign/gitstore"
@@ -226,4 +227,80 @@ func TestSparing(t *testing.T) {
 	case <-time.After(8 * time.Second): // its patience is ten
 		t.Error("a batch that somebody waits for still waits")
 	}
+}
+
+// TestBuildsOn: a batch may build on one that still waits, and takes it along; where
+// that one is not written, it is not either, whatever else stands in its place.
+func TestBuildsOn(t *testing.T) {
+	u := overHTTP(t)
+	l, _ := u.log(t, nil)
+	for n := range 6 { // the budget
+		mustAppend(t, l, batch(10+n, 0, 1))
+	}
+	first := batch(1, 0, 1)
+	first.Wait = make(chan struct{})
+	begin := func(b gitstore.Batch) (written chan error, give func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		written = make(chan error, 1)
+		waiting := gitstore.Waiting(l)
+		go func() { _, err := l.Append(ctx, b); written <- err }()
+		for gitstore.Waiting(l) == waiting {
+			time.Sleep(time.Millisecond)
+		}
+		return written, cancel
+	}
+	before := len(u.web.Requests())
+	written, _ := begin(first)
+	second := batch(1, 1, 1)
+	second.Last, second.First = &first.Entries[0], true
+	mustAppend(t, l, second)
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+	if n := len(u.web.Requests()) - before; n != 2 { // what is there, and the push
+		t.Errorf("%d requests for both, want those of one push", n)
+	}
+
+	gone := batch(2, 0, 1)
+	gone.Wait = make(chan struct{})
+	written, giveUp := begin(gone)
+	giveUp()
+	if err := <-written; !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up: %v", err)
+	}
+	orphan := batch(2, 1, 1)
+	orphan.Last = &gone.Entries[0]
+	for _, there := range []int{0, 1} { // nothing, then something else in its place
+		if _, err := l.Append(t.Context(), orphan); !errors.Is(err, gitstore.ErrConflict) {
+			t.Errorf("what builds on nothing, with %d others there: %v, want a conflict", there, err)
+		}
+		if there == 0 {
+			other := batch(2, 0, 1)
+			other.Entries[0].Data = []byte("somebody else's\n")
+			mustAppend(t, l, other)
+		}
+	}
+	entries, _ := scan(t, l, "")
+	gitstoretest.Judge(t, u.dir, gitstoretest.Log{Entries: entries})
+	if len(entries) != 9 {
+		t.Errorf("%d entries, want 9", len(entries))
+	}
+}
+
+// TestGather: what may wait does so for a second, also while the budget lasts; what
+// somebody waits for does not.
+func TestGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		came := time.Now()
+		due := came.Add(10 * time.Second)
+		for _, wait := range []time.Duration{time.Second, 600 * time.Millisecond, 200 * time.Millisecond, 0} {
+			if got := gitstore.Pause(came, due); got != wait {
+				t.Errorf("after %v it waits %v more, want %v", time.Since(came), got, wait)
+			}
+			if got := gitstore.Pause(came, time.Time{}); got != 0 {
+				t.Errorf("what must not wait waits %v", got)
+			}
+			time.Sleep(400 * time.Millisecond)
+		}
+	})
 }

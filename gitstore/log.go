@@ -71,6 +71,10 @@ type Batch struct {
 	// does not exist yet.
 	Have int
 
+	// Last is the newest of them, where the caller does not know it to be in the log:
+	// this batch then builds on another that is still to be written. Nil: it is known.
+	Last *Entry
+
 	Entries []Entry
 
 	// Wait says that the batch may wait a while, ten seconds at most, for others

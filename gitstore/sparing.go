@@ -6,11 +6,16 @@ import (
 )
 
 // Forges advise at most about six pushes a minute for a repository. So what must
-// not wait is pushed at once, and the rest goes along with it; alone it goes as
-// long as the budget lasts, and after ten seconds in any case. A batch that waits
-// is not written yet, and its caller is not answered: a crash loses nothing that
+// not wait is pushed at once, and the rest goes along with it; alone it goes after a
+// second, as long as the budget lasts, and after ten seconds in any case. A batch that
+// waits is not written yet, and its caller is not answered: a crash loses nothing that
 // anybody was told of.
+//
+// The second is for what comes together: an outcome and the messages that tell it, a
+// message and the click of somebody who was waiting for it. A push that has just begun
+// would make them wait for all of it.
 const (
+	gather      = time.Second
 	pushEvery   = 10 * time.Second // one push in this time, on average
 	pushBurst   = 6                // and so many at once after a quiet time
 	maxPatience = 10 * time.Second
@@ -57,9 +62,10 @@ func (l *Log) pause() time.Duration {
 		return 0
 	}
 	now := time.Now()
-	wait := l.budget.wait(now)
+	wait := maxPatience
 	for _, q := range l.queue {
-		wait = min(wait, q.due.Sub(now))
+		alone := max(l.budget.wait(now), q.at.Add(gather).Sub(now))
+		wait = min(wait, alone, q.due.Sub(now))
 	}
 	if up := l.cfg.Repo.upstream; up != nil {
 		wait = max(wait, up.Held())

@@ -3,6 +3,7 @@ package gitstore
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +119,15 @@ func (t *tree) entry(name string) (treeEntry, bool) {
 		}
 	}
 	return treeEntry{}, false
+}
+
+// holds reports whether the directory, which may be nil, has a file of these bytes.
+func (t *tree) holds(e Entry) bool {
+	if t == nil {
+		return false
+	}
+	there, ok := t.entry(path.Base(e.Path))
+	return ok && there.mode == filemode.Regular && there.id == plumbing.ComputeHash(plumbing.BlobObject, e.Data)
 }
 
 // set adds or replaces an entry.
