@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,12 +29,32 @@ var (
 // bigLog is a repository with a signed log of n requests, by real decisions; one
 // that is there is taken as it is.
 func bigLog(t *testing.T, n int) string {
+	return makeLog(t, fmt.Sprintf("log-%d.git", n), bottest.Events(1, n, bottest.HistoryEnd))
+}
+
+// endedLog is bigLog without what is still open, whose messages are in no channel and
+// whose access is at no provider.
+func endedLog(t *testing.T, n int) string {
+	open := map[string]bool{}
+	for _, r := range bottest.Requests(1, n) {
+		open[r.ID] = r.Open() || r.ToReview()
+	}
+	return makeLog(t, fmt.Sprintf("ended-%d.git", n), func(yield func(access.Event) bool) {
+		for e := range bottest.Events(1, n, bottest.HistoryEnd) {
+			if !open[e.Request] && !yield(e) {
+				return
+			}
+		}
+	})
+}
+
+func makeLog(t *testing.T, name string, history iter.Seq[access.Event]) string {
 	t.Helper()
 	dir := *scaleDir
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	path := filepath.Join(dir, fmt.Sprintf("log-%d.git", n))
+	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
@@ -51,7 +72,7 @@ func bigLog(t *testing.T, n int) string {
 		t.Fatal(err)
 	}
 	w := &bulk{log: log, states: map[string]access.Request{}}
-	for e := range bottest.Events(1, n, bottest.HistoryEnd) {
+	for e := range history {
 		if err := w.add(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +81,7 @@ func bigLog(t *testing.T, n int) string {
 	if err := errors.Join(w.flush(t.Context()), os.Rename(path+".part", path)); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("made: %d requests, %d events in %v", n, events, time.Since(began).Round(time.Second))
+	t.Logf("made: %s, %d events in %v", name, events, time.Since(began).Round(time.Second))
 	return path
 }
 

@@ -11,10 +11,9 @@ import (
 	"countersign/gitstore/gitstoretest"
 )
 
-// packedLog is a log as TestScale makes it, in one pack, as a forge keeps it.
-func packedLog(t *testing.T, n int) string {
+// packedLog is a log in one pack, as a forge keeps it.
+func packedLog(t *testing.T, dir string) string {
 	t.Helper()
-	dir := bigLog(t, n)
 	packed := filepath.Join(filepath.Dir(dir), "packed-"+filepath.Base(dir))
 	if _, err := os.Stat(packed); err == nil {
 		return packed
@@ -33,17 +32,27 @@ func TestStart(t *testing.T) {
 	if *scale == 0 {
 		t.Skip("only with -scale 12500, which are about 100,000 events")
 	}
-	log := packedLog(t, *scale)
+	log := packedLog(t, bigLog(t, *scale))
 	t.Run("here", func(t *testing.T) { startOften(t, log, 0) })
 	t.Run("100 ms away", func(t *testing.T) { startOften(t, log, 100*time.Millisecond) })
 }
 
-func startOften(t *testing.T, log string, away time.Duration) {
-	w, err := newWorld(t.TempDir(), defaultConfig, defaultDesired)
+// oldWorld is a world whose log has a past: that of -scale requests, under another
+// configuration. It returns the commit of this one, which is to be accepted.
+func oldWorld(t *testing.T, log string) (w *world, accept string) {
+	t.Helper()
+	dir := t.TempDir()
+	key, err := os.ReadFile(filepath.Join(filepath.Dir(log), "key"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "signing_key"), key, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close()
+	if w, err = newWorld(dir, defaultConfig, defaultDesired); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
 	if err := errors.Join(
 		os.MkdirAll(filepath.Join(w.repo(), "objects/info"), 0o755),
 		os.WriteFile(filepath.Join(w.repo(), "objects/info/alternates"), []byte(filepath.Join(log, "objects")+"\n"), 0o644),
@@ -52,16 +61,26 @@ func startOften(t *testing.T, log string, away time.Duration) {
 	}
 	gitstoretest.Git(t, w.repo(), "update-ref", "refs/heads/audit", gitstoretest.Git(t, log, "rev-parse", "audit"))
 	t.Logf("%s commits", gitstoretest.Git(t, w.repo(), "rev-list", "--count", "audit"))
-	if away > 0 {
-		web, stop, err := gitstoretest.StartHTTP(w.dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer stop()
-		web.Delay, w.away = away, upstream{base: web.URL, web: web}
+	return w, gitstoretest.Git(t, w.repo(), "rev-parse", "main")
+}
+
+// serveFrom moves the repositories of a world behind a web server, to which each
+// request takes so long.
+func (w *world) serveFrom(t *testing.T, away time.Duration) {
+	t.Helper()
+	web, stop, err := gitstoretest.StartHTTP(w.dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	// The log of another configuration's requests goes on under this one.
-	accept := gitstoretest.Git(t, w.repo(), "rev-parse", "main")
+	t.Cleanup(stop)
+	web.Delay, w.away = away, upstream{base: web.URL, web: web}
+}
+
+func startOften(t *testing.T, log string, away time.Duration) {
+	w, accept := oldWorld(t, log)
+	if away > 0 {
+		w.serveFrom(t, away)
+	}
 	for _, what := range []string{"first start", "restart", "restart"} {
 		began := time.Now()
 		if err := w.start(w.env, "--accept-config", accept); err != nil {
