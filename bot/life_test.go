@@ -97,11 +97,11 @@ type life struct {
 	ctx context.Context
 }
 
-func (l life) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
+func (l life) Append(ctx context.Context, on ledger.Tail, files []ledger.File) ([]string, error) {
 	if l.ctx.Err() != nil {
 		return nil, errCrashed
 	}
-	return l.Store.Append(ctx, dir, have, files)
+	return l.Store.Append(ctx, on, files)
 }
 
 // start runs a bot on what the last one has left.

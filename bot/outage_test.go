@@ -84,9 +84,9 @@ type downLog struct {
 	*outage
 }
 
-func (d downLog) Append(ctx context.Context, dir string, have int, files []ledger.File) (commits []string, err error) {
+func (d downLog) Append(ctx context.Context, on ledger.Tail, files []ledger.File) (commits []string, err error) {
 	err = d.through(ctx, func() error {
-		commits, err = d.Store.Append(ctx, dir, have, files)
+		commits, err = d.Store.Append(ctx, on, files)
 		return err
 	})
 	return commits, err

@@ -164,12 +164,12 @@ type writes struct {
 	life  context.Context
 }
 
-func (w writes) Append(ctx context.Context, dir string, have int, files []ledger.File) (commits []string, err error) {
+func (w writes) Append(ctx context.Context, on ledger.Tail, files []ledger.File) (commits []string, err error) {
 	_, kind, _ := strings.Cut(path.Base(files[0].Path), "-")
-	id := path.Base(dir)
+	id := path.Base(on.Dir)
 	name := strings.TrimSuffix(kind, ".yaml") + "." + w.steps.letter(id, false)
 	err = w.steps.step(ctx, w.life, name, writeTakes, func() error {
-		commits, err = w.Store.Append(ctx, dir, have, files)
+		commits, err = w.Store.Append(ctx, on, files)
 		if err == nil {
 			w.steps.letter(id, true)
 		}

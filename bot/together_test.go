@@ -45,8 +45,11 @@ func newLog(b *testing.B) inGit {
 	return inGit{repo, log}
 }
 
-func (g inGit) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
-	batch := gitstore.Batch{Dir: dir, Have: have}
+func (g inGit) Append(ctx context.Context, on ledger.Tail, files []ledger.File) ([]string, error) {
+	batch := gitstore.Batch{Dir: on.Dir, Have: on.Have}
+	if on.Last != nil {
+		batch.Last = &gitstore.Entry{Path: on.Last.Path, Data: on.Last.Data}
+	}
 	for _, f := range files {
 		batch.Entries = append(batch.Entries, gitstore.Entry{Path: f.Path, Data: f.Data, Message: f.Message, Time: f.Time})
 	}

@@ -1,6 +1,7 @@
 package bottest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,27 +38,34 @@ func (s *Store) Interrupt(f Interruption) {
 }
 
 // Append implements [ledger.Store].
-func (s *Store) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
+func (s *Store) Append(ctx context.Context, on ledger.Tail, files []ledger.File) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if s.fault != nil {
-		if applied, err := s.fault(dir, files); err != nil {
+		if applied, err := s.fault(on.Dir, files); err != nil {
 			if applied {
-				_, late := s.add(dir, have, files)
+				_, late := s.add(on, files)
 				err = errors.Join(err, late)
 			}
 			return nil, err
 		}
 	}
-	return s.add(dir, have, files)
+	return s.add(on, files)
 }
 
-func (s *Store) add(dir string, have int, files []ledger.File) ([]string, error) {
+func (s *Store) add(on ledger.Tail, files []ledger.File) ([]string, error) {
+	dir, have := on.Dir, on.Have
 	if there := len(s.dirs[dir]); there != have {
 		return nil, fmt.Errorf("%w: %s holds %d files, not %d", ledger.ErrConflict, dir, there, have)
+	}
+	if on.Last != nil {
+		last := s.files[s.dirs[dir][have-1]]
+		if last.Path != on.Last.Path || !bytes.Equal(last.Data, on.Last.Data) {
+			return nil, fmt.Errorf("%w: %s is not the file that these follow", ledger.ErrConflict, last.Path)
+		}
 	}
 	for i, f := range files {
 		if path.Dir(f.Path) != dir || !strings.HasPrefix(path.Base(f.Path), fmt.Sprintf("%04d-", have+i+1)) {

@@ -254,7 +254,7 @@ func (l *Ledger) write(ctx context.Context, a access.Allowance, r allowanceRecor
 	if _, err := FoldAllowance(before, f); err != nil {
 		return fmt.Errorf("%s cannot be recorded: %w", f.Path, err)
 	}
-	commits, err := l.store.Append(ctx, dir, have, []File{f})
+	commits, err := l.store.Append(ctx, Tail{Dir: dir, Have: have}, []File{f})
 	if err != nil {
 		return fmt.Errorf("write the log: %w", err)
 	}

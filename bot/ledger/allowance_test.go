@@ -154,12 +154,12 @@ type overtaken struct {
 	by func()
 }
 
-func (o *overtaken) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
+func (o *overtaken) Append(ctx context.Context, on ledger.Tail, files []ledger.File) ([]string, error) {
 	if by := o.by; by != nil {
 		o.by = nil
 		by()
 	}
-	return o.Store.Append(ctx, dir, have, files)
+	return o.Store.Append(ctx, on, files)
 }
 
 // TestReminderAndWithdrawal: of two bots one reminds while the other withdraws,

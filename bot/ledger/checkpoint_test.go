@@ -330,7 +330,7 @@ func (p *past) anew(n int) {
 		if _, err := fmt.Sscanf(path.Base(f.Path), "%d-", &have); err != nil {
 			p.Fatal(err)
 		}
-		if _, err := p.store.Append(p.Context(), path.Dir(f.Path), have-1, []ledger.File{f}); err != nil {
+		if _, err := p.store.Append(p.Context(), ledger.Tail{Dir: path.Dir(f.Path), Have: have - 1}, []ledger.File{f}); err != nil {
 			p.Fatal(err)
 		}
 	}

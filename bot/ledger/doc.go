@@ -51,6 +51,11 @@
 // where somebody else was faster. An old decision is never carried over to a new
 // state.
 //
+// Writing takes a while, above all where the log has a remote. Who changes a request
+// meanwhile builds on what is on its way: both are then written together, or in their
+// order. What one builds on is named by its bytes, so that nothing else can take its
+// place unseen. A refusal must be true, so it waits for what is on its way.
+//
 // # What is in memory
 //
 // [Open] reads the whole log and keeps it, which is right for a report. A bot

@@ -33,14 +33,23 @@ var ErrConflict = errors.New("somebody else has written meanwhile")
 // commit that is not, or no longer, in the log.
 var ErrRewritten = errors.New("the log does not hold that commit")
 
+// A Tail is the end of a directory that files are added to.
+type Tail struct {
+	Dir  string
+	Have int // how many files are there
+	// Last is the last of them, where that is not known to be in the log: others may
+	// have put as many there. Nil: it is known.
+	Last *File
+}
+
 // A Store is the append-only log that a ledger stands on. It is safe for
 // concurrent use.
 type Store interface {
-	// Append adds files to a directory that now holds have files: all of them
-	// or none, durably, each in a commit of its own, whose ids it returns. After
+	// Append adds files to a directory that now ends so: all of them or none,
+	// durably, each in a commit of its own, whose ids it returns. After
 	// [ErrConflict] nothing was written. After any other error that is not
 	// known; reading shows it.
-	Append(ctx context.Context, dir string, have int, files []File) ([]string, error)
+	Append(ctx context.Context, on Tail, files []File) ([]string, error)
 	// Scan calls fn for each file that was added after a commit ("" for all),
 	// oldest first, and returns the newest commit. It fails with [ErrRewritten]
 	// where that commit is not in the log, and ends with fn's first error.
@@ -63,7 +72,7 @@ type Ledger struct {
 	store      Store
 	checkpoint Checkpoint // nil: everything stays in memory
 
-	turns keyed // one change of a request at a time
+	turns keyed // one decision about a request at a time
 
 	mu         sync.RWMutex
 	state      map[string]*item    // guarded by mu, as is all below; requests in memory
@@ -71,6 +80,7 @@ type Ledger struct {
 	open       map[string]bool     // ids of requests for which something may be owed, see [access.Request.Open]
 	owing      map[string]bool     // ids of those about which something is still to be done, though they may have ended
 	allowances map[string]pass
+	flights    map[string]*flight  // the newest of each request
 	strangers  map[string][]string // who sweeps have found, by target
 	config     string              // config commit of the newest event
 	newest     time.Time           // time of the newest event
@@ -110,7 +120,7 @@ func begin(s Store, c Checkpoint, within limits) (*Ledger, error) {
 	}
 	return &Ledger{
 		store: s, checkpoint: c, state: map[string]*item{}, keys: map[string][]string{}, open: map[string]bool{}, owing: map[string]bool{},
-		allowances: map[string]pass{}, strangers: map[string][]string{}, ahead: map[string]bool{},
+		allowances: map[string]pass{}, flights: map[string]*flight{}, strangers: map[string][]string{}, ahead: map[string]bool{},
 		unsaved: unsaved{wake: make(chan struct{}, 1), dirty: map[string]bool{}, told: map[string]bool{}, trimBeyond: 2 * within.kept, limits: within},
 	}, nil
 }

@@ -417,7 +417,7 @@ func TestCorruptLog(t *testing.T) {
 // list is a log that is only read.
 type list []ledger.File
 
-func (list) Append(context.Context, string, int, []ledger.File) ([]string, error) {
+func (list) Append(context.Context, ledger.Tail, []ledger.File) ([]string, error) {
 	return nil, errors.New("read only")
 }
 

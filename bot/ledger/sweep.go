@@ -97,7 +97,7 @@ func (l *Ledger) Swept(ctx context.Context, f access.Finding, config string, at 
 	if _, _, err := ReadSweep(file); err != nil {
 		return fmt.Errorf("encode finding: what was written cannot be read: %w", err)
 	}
-	if _, err := l.store.Append(ctx, dir, 0, []File{file}); err != nil {
+	if _, err := l.store.Append(ctx, Tail{Dir: dir}, []File{file}); err != nil {
 		return fmt.Errorf("write the log: %w", err)
 	}
 	return l.takeSweep(file)

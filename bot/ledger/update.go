@@ -11,21 +11,32 @@ import (
 
 // Update changes a request by what decide makes of its present state. decide
 // has no effects of its own: it is called again whenever that state has moved
-// on. Update returns the request as it then stands. When it returns an error of decide,
+// on. What is on its way into the log counts as written, but only to build on: it
+// stands in the log before the rest does, or the rest is decided again. A refusal,
+// or that nothing is to be done, rests on what is in the log.
+//
+// Update returns the request as it then stands. When it returns an error of decide,
 // nothing was recorded; after any other error that is not known, and the next
 // Update of the request finds out.
-func (l *Ledger) Update(ctx context.Context, id string, decide func(access.Request) ([]access.Event, error)) (access.Request, error) {
-	done, err := l.turns.lock(ctx, id)
-	if err != nil {
-		return access.Request{}, err
+func (l *Ledger) Update(ctx context.Context, id string, decide Decide) (access.Request, error) {
+	for range tries {
+		r, err := l.attempt(ctx, id, decide)
+		if !errors.Is(err, ErrConflict) {
+			return r, err
+		}
+		if _, err := l.Sync(ctx); err != nil {
+			return r, err
+		}
 	}
-	defer done()
-	return l.update(ctx, id, decide)
+	return access.Request{}, fmt.Errorf("request %s: %w, %d times in a row", id, ErrConflict, tries)
 }
+
+// Decide makes events of a request's state, none where nothing is to be done.
+type Decide = func(access.Request) ([]access.Event, error)
 
 // File is an Update that begins a request. The same delivery twice files once:
 // the second time it returns the request that the first has made.
-func (l *Ledger) File(ctx context.Context, id, delivery string, decide func(access.Request) ([]access.Event, error)) (access.Request, error) {
+func (l *Ledger) File(ctx context.Context, id, delivery string, decide Decide) (access.Request, error) {
 	end, err := l.turns.lock(ctx, "filing "+delivery)
 	if err != nil {
 		return access.Request{}, err
@@ -43,71 +54,119 @@ func (l *Ledger) File(ctx context.Context, id, delivery string, decide func(acce
 	if len(filed) > 0 {
 		return l.present(ctx, filed[0])
 	}
-	return l.update(ctx, id, decide)
+	return l.Update(ctx, id, decide)
 }
 
 // tries is how often a decision is taken anew before giving up; each failure
 // means that somebody else made progress.
 const tries = 50
 
-func (l *Ledger) update(ctx context.Context, id string, decide func(access.Request) ([]access.Event, error)) (access.Request, error) {
-	for range tries {
-		r, err := l.present(ctx, id)
-		if err != nil {
-			return r, err
-		}
-		events, err := decide(r)
-		if err != nil || len(events) == 0 {
-			return r, err
-		}
-		after, err := l.append(ctx, r, events)
-		if !errors.Is(err, ErrConflict) {
-			return after, err
-		}
-		if _, err := l.Sync(ctx); err != nil {
+// attempt decides and writes, once.
+func (l *Ledger) attempt(ctx context.Context, id string, decide Decide) (access.Request, error) {
+	done, err := l.turns.lock(ctx, id)
+	if err != nil {
+		return access.Request{}, err
+	}
+	b, err := l.prepare(ctx, id, decide)
+	if err != nil || len(b.events) == 0 {
+		done()
+		return b.before, err
+	}
+	f := l.depart(b)
+	done()
+	r, err := l.append(ctx, b)
+	l.land(f, err)
+	if errors.Is(err, ErrConflict) && b.on != nil {
+		// What it was to follow is not there, or not yet.
+		if err := l.await(ctx, b.on); err != nil {
 			return r, err
 		}
 	}
-	return access.Request{}, fmt.Errorf("request %s: %w, %d times in a row", id, ErrConflict, tries)
+	return r, err
 }
 
-// append makes events durable and folds them.
-func (l *Ledger) append(ctx context.Context, r access.Request, events []access.Event) (access.Request, error) {
-	files := make([]File, len(events))
-	n, dir := r, ""
-	for i, e := range events {
-		var err error
-		if n, err = access.Apply(n, e); err != nil {
-			return r, fmt.Errorf("a decision that cannot be applied: %w", err)
+// batch are events that are to be written together.
+type batch struct {
+	before, after access.Request
+	events        []access.Event
+	dir           string
+	files         []File
+	on            *flight // what it builds on, while that is not in the log
+}
+
+// prepare decides, on what is on its way or on what is in the log.
+func (l *Ledger) prepare(ctx context.Context, id string, decide Decide) (b batch, err error) {
+	for {
+		if b.on = l.flying(id); b.on != nil {
+			b.before = b.on.after
+		} else if b.before, err = l.present(ctx, id); err != nil {
+			return b, err
+		}
+		b.events, err = decide(b.before)
+		switch {
+		case err == nil && len(b.events) > 0:
+			return b, b.encode()
+		case b.on == nil:
+			return b, err
+		}
+		if err := l.await(ctx, b.on); err != nil {
+			return b, err
+		}
+	}
+}
+
+func (b *batch) encode() (err error) {
+	b.after = b.before
+	for _, e := range b.events {
+		if b.after, err = access.Apply(b.after, e); err != nil {
+			return fmt.Errorf("a decision that cannot be applied: %w", err)
 		}
 		data, err := Encode(e)
 		if err != nil {
-			return r, err
+			return err
 		}
-		dir = Dir(n.ID, n.FiledAt)
-		files[i] = File{
-			Path: fmt.Sprintf("%s/%04d-%s.yaml", dir, n.Seq, e.Body.Kind()),
-			Data: data, Message: Message(n, e), Time: e.At,
-		}
+		b.dir = Dir(b.after.ID, b.after.FiledAt)
+		b.files = append(b.files, File{
+			Path: fmt.Sprintf("%s/%04d-%s.yaml", b.dir, b.after.Seq, e.Body.Kind()),
+			Data: data, Message: Message(b.after, e), Time: e.At,
+		})
 	}
-	commits, err := l.store.Append(ctx, dir, r.Seq, files)
+	return nil
+}
+
+// append makes a batch durable and folds it.
+func (l *Ledger) append(ctx context.Context, b batch) (access.Request, error) {
+	on := Tail{Dir: b.dir, Have: b.before.Seq}
+	if b.on != nil {
+		on.Last = &b.on.last
+	}
+	commits, err := l.store.Append(ctx, on, b.files)
 	if err != nil {
-		return r, fmt.Errorf("write the log: %w", err)
+		return b.before, fmt.Errorf("write the log: %w", err)
 	}
-	err = l.with(ctx, n.ID, r.Seq == 0, func(it *item) error {
-		for i, e := range events {
+	if b.on != nil {
+		// Its commits are there, since these follow them; so they are folded first.
+		if <-b.on.landed; b.on.err != nil {
+			if _, err := l.Sync(ctx); err != nil {
+				return b.before, err
+			}
+		}
+	}
+	after := b.before
+	err = l.with(ctx, b.after.ID, b.before.Seq == 0, func(it *item) error {
+		for i, e := range b.events {
 			if it.request.Seen(e.ID) {
 				continue // a Sync was faster
 			}
 			l.ahead[commits[i]] = true
-			if err := l.apply(it, Entry{Event: e, Path: files[i].Path, Commit: commits[i]}); err != nil {
-				return fmt.Errorf("%s: %w", files[i].Path, err)
+			if err := l.apply(it, Entry{Event: e, Path: b.files[i].Path, Commit: commits[i]}); err != nil {
+				return fmt.Errorf("%s: %w", b.files[i].Path, err)
 			}
 		}
-		n = it.request
+		after = it.request
 		return nil
 	})
-	return n, err
+	return after, err
 }
 
 // Dir is the directory of a request, by the time of its filing.

@@ -78,6 +78,9 @@ type Reader interface {
 	Unreviewed() []access.Request
 	// ByPost finds the request that a message of the bot's belongs to.
 	ByPost(channel, ts string) (id string, ok bool)
+	// Posted reports whether a message is known to be a request's, or is just being
+	// recorded as one: what is decided from here on builds on that.
+	Posted(request, channel, ts string) bool
 }
 
 // App is the Slack edge of one workspace. Its methods are safe for concurrent use.
@@ -410,6 +413,12 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-t.C:
 		return true
+	}
+}
+
+// until waits until something is so, at most so long.
+func until(ctx context.Context, most time.Duration, is func() bool) {
+	for end := time.Now().Add(most); !is() && time.Now().Before(end) && sleep(ctx, 20*time.Millisecond); {
 	}
 }
 

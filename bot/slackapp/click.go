@@ -99,11 +99,19 @@ func (a *App) clicked(ctx context.Context, c click) {
 }
 
 // awaitPost waits until the log knows the message of a click, a moment at most:
-// people can be faster than the record of what was posted.
+// people can be faster than the record of what was posted. Where the click decides
+// at once, it is enough that the message is just being recorded: both are then
+// recorded together.
 func (a *App) awaitPost(ctx context.Context, c click) {
-	if _, there := a.cfg.Reader.Request(c.request); there && c.ours {
-		a.awaitRecord(ctx, c.where.Channel, c.where.TS, 3*time.Second)
+	const most = 3 * time.Second
+	if _, there := a.cfg.Reader.Request(c.request); !there || !c.ours {
+		return
 	}
+	if _, asks := decisions[c.action]; asks {
+		a.awaitRecord(ctx, c.where.Channel, c.where.TS, most)
+		return
+	}
+	until(ctx, most, func() bool { return a.cfg.Reader.Posted(c.request, c.where.Channel, c.where.TS) })
 }
 
 // actionOf is what a button wants; nil for an unknown one.

@@ -202,18 +202,18 @@ type posted struct{ channel, ts string }
 // awaitRecord waits until the log knows a message of ours, at most so long. What is
 // just being recorded waits for no others then.
 func (a *App) awaitRecord(ctx context.Context, channel, ts string, most time.Duration) {
-	urged := false
-	for end := time.Now().Add(most); time.Now().Before(end); {
+	var leave func()
+	until(ctx, most, func() bool {
 		if _, known := a.cfg.Reader.ByPost(channel, ts); known {
-			return
+			return true
 		}
-		if id, ok := a.unrecorded.Load(posted{channel, ts}); ok && !urged {
-			defer a.cfg.Urge(id.(string))()
-			urged = true
+		if id, ok := a.unrecorded.Load(posted{channel, ts}); ok && leave == nil {
+			leave = a.cfg.Urge(id.(string))
 		}
-		if !sleep(ctx, 20*time.Millisecond) {
-			return
-		}
+		return false
+	})
+	if leave != nil {
+		leave()
 	}
 }
 

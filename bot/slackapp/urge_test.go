@@ -9,24 +9,26 @@ import (
 	"countersign/bot/slackapp"
 )
 
-// patient is a log that records what was posted only once somebody waits for it,
-// as one does that saves pushes.
+// patient is a log that records what was posted only once somebody waits for it, or
+// something is recorded that builds on it, as one does that saves pushes.
 type patient struct {
-	mu    sync.Mutex
-	urged map[string]chan struct{} // guarded by mu; closed as soon as somebody waits
+	mu     sync.Mutex
+	flying map[string]access.Post   // guarded by mu: what is being recorded, by request
+	urged  map[string]chan struct{} // guarded by mu; closed as soon as somebody waits
+	landed map[string]chan struct{} // guarded by mu; closed when it is recorded
 }
 
-func (p *patient) of(request string) chan struct{} {
+func (p *patient) channel(of map[string]chan struct{}, request string) chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.urged[request] == nil {
-		p.urged[request] = make(chan struct{})
+	if of[request] == nil {
+		of[request] = make(chan struct{})
 	}
-	return p.urged[request]
+	return of[request]
 }
 
 func (p *patient) urge(request string) func() {
-	c := p.of(request)
+	c := p.channel(p.urged, request)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	select {
@@ -37,36 +39,69 @@ func (p *patient) urge(request string) func() {
 	return func() {}
 }
 
+func (p *patient) posting(request, channel, ts string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	post, ok := p.flying[request]
+	return ok && post.Channel == channel && post.TS == ts
+}
+
+// record records what was posted when it is urged to.
+func (p *patient) record(ctx context.Context, n access.Notify, record func() (access.Request, error)) (access.Request, error) {
+	p.mu.Lock()
+	p.flying[n.Request] = n.Post
+	p.mu.Unlock()
+	select {
+	case <-p.channel(p.urged, n.Request):
+	case <-ctx.Done():
+		return access.Request{}, ctx.Err()
+	}
+	defer close(p.channel(p.landed, n.Request))
+	return record()
+}
+
 // startPatient starts an app over such a log.
 func startPatient(t *testing.T) *stage {
-	s, p := set(t), &patient{urged: map[string]chan struct{}{}}
+	s, p := set(t), &patient{flying: map[string]access.Post{}, urged: map[string]chan struct{}{}, landed: map[string]chan struct{}{}}
+	s.book.posting = p.posting
 	s.run(func(c *slackapp.Config) {
-		record := c.Handle
+		handle := c.Handle
 		c.Urge = p.urge
 		c.Handle = func(ctx context.Context, c access.Command) (access.Request, error) {
 			if n, posted := c.Do.(access.Notify); posted && n.Post.Notice == access.NoticeApproval {
-				select {
-				case <-p.of(n.Request):
-				case <-ctx.Done():
-					return access.Request{}, ctx.Err()
-				}
+				return p.record(ctx, n, func() (access.Request, error) { return handle(ctx, c) })
 			}
-			return record(ctx, c)
+			if a, approves := c.Do.(access.Approve); approves {
+				p.urge(a.Request)
+				<-p.channel(p.landed, a.Request)
+			}
+			return handle(ctx, c)
 		}
 	})
 	s.eventually("the app to be ready", func() bool { return s.app.Ready() == nil })
 	return s
 }
 
-// TestClickUrges: nobody's click waits until the record of the message has found a
-// push to ride along with.
-func TestClickUrges(t *testing.T) {
+// TestClickIsRecordedTogether: nobody's click waits until the record of the message is
+// written, nor until it has found a push to ride along with.
+func TestClickIsRecordedTogether(t *testing.T) {
 	s := startPatient(t)
 	s.command("alice", "/access request github/payments-admins 1h why")
 	s.eventually("the message", func() bool { return s.approvals() == 1 })
 	all := s.slack.As("bob").Messages(channel)
 	s.click("bob", all[len(all)-1], "approve")
 	s.eventually("the approval", func() bool { return s.book.Requests()[0].Status == access.Approved })
+}
+
+// TestFormUrges: a button that opens a form is answered by what is in the log, and
+// the record of its message hurries.
+func TestFormUrges(t *testing.T) {
+	s := startPatient(t)
+	s.command("alice", "/access request github/payments-admins 1h why")
+	s.eventually("the message", func() bool { return s.approvals() == 1 })
+	all := s.slack.As("bob").Messages(channel)
+	s.click("bob", all[len(all)-1], "deny")
+	s.modal("bob")
 }
 
 // TestReplyUrges: a reply that is faster than the record is not lost.

@@ -37,6 +37,9 @@ type book struct {
 	duties  map[string][]access.Duty
 
 	allowances *slackapp.Allowances // nil: there are none
+
+	// posting reports what is just being recorded; nil: nothing ever is.
+	posting func(request, channel, ts string) bool
 }
 
 // asked is what the bot asks before it decides.
@@ -159,6 +162,14 @@ func (b *book) ByPost(channel, ts string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+func (b *book) Posted(request, channel, ts string) bool {
+	if b.posting != nil && b.posting(request, channel, ts) {
+		return true
+	}
+	id, ok := b.ByPost(channel, ts)
+	return ok && id == request
 }
 
 // handle is what the bot does with a command.

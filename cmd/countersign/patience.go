@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"path"
 	"slices"
 	"strings"
 	"sync"
 
-	"countersign/bot/access"
-	"countersign/bot/ledger"
 	"countersign/gitstore"
 )
 
@@ -23,76 +20,81 @@ var (
 )
 
 // urge says how urgent a batch is. One that may wait hurries as soon as somebody
-// else wants to change the same request: nobody waits for a message to be recorded
-// before their click counts.
-func urge(b *gitstore.Batch, w *awaited) {
+// waits for it, until done is called.
+func urge(b *gitstore.Batch, w *awaited) (done func()) {
 	patient := true
 	for _, e := range b.Entries {
 		_, kind, _ := strings.Cut(strings.TrimSuffix(path.Base(e.Path), ".yaml"), "-")
 		patient = patient && slices.Contains(patientKinds, kind)
 		b.First = b.First || slices.Contains(endingKinds, kind)
 	}
-	if patient && strings.HasPrefix(b.Dir, "requests/") {
-		b.Wait = w.signal(path.Base(b.Dir))
+	if !patient || !strings.HasPrefix(b.Dir, "requests/") {
+		return func() {}
+	}
+	b.Wait, done = w.watch(path.Base(b.Dir))
+	return done
+}
+
+// awaited knows for which requests somebody waits until what is on its way is in the
+// log.
+type awaited struct {
+	mu sync.Mutex
+	by map[string]*interest // guarded by mu: by request
+}
+
+// interest is of batches on their way, and of those who wait for them.
+type interest struct {
+	users, waiting int
+	hurry          chan struct{} // closed while somebody waits
+}
+
+// watch returns what is closed as soon as somebody waits for a request, and how to
+// end the watch.
+func (w *awaited) watch(id string) (hurry <-chan struct{}, leave func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.join(id)
+	return x.hurry, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.leave(id, x)
 	}
 }
 
-// awaited knows which requests more than one is about to change.
-type awaited struct {
-	mu sync.Mutex
-	by map[string]*rivals // guarded by mu: by request
-}
-
-type rivals struct {
-	count  int
-	signal chan struct{} // closed while there are several
-}
-
-// enter counts somebody who is about to change a request, until leave is called.
+// enter says that somebody waits for a request, until leave is called.
 func (w *awaited) enter(id string) (leave func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.by == nil {
-		w.by = make(map[string]*rivals)
-	}
-	r := w.by[id]
-	if r == nil {
-		r = &rivals{signal: make(chan struct{})}
-		w.by[id] = r
-	}
-	if r.count++; r.count == 2 {
-		close(r.signal)
+	x := w.join(id)
+	if x.waiting++; x.waiting == 1 {
+		close(x.hurry)
 	}
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		switch r.count--; r.count {
-		case 0:
-			delete(w.by, id)
-		case 1:
-			r.signal = make(chan struct{})
+		if x.waiting--; x.waiting == 0 {
+			x.hurry = make(chan struct{})
 		}
+		w.leave(id, x)
 	}
 }
 
-// signal is closed as soon as a second one is about to change a request.
-func (w *awaited) signal(id string) <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if r := w.by[id]; r != nil {
-		return r.signal
+// join and leave count who uses an entry. The caller holds mu.
+func (w *awaited) join(id string) *interest {
+	if w.by == nil {
+		w.by = make(map[string]*interest)
 	}
-	return make(chan struct{})
+	x := w.by[id]
+	if x == nil {
+		x = &interest{hurry: make(chan struct{})}
+		w.by[id] = x
+	}
+	x.users++
+	return x
 }
 
-// watchedLedger is the ledger of a bot whose waiting for a request is seen.
-type watchedLedger struct {
-	*ledger.Ledger
-	awaited *awaited
-}
-
-// Update implements [bot.Ledger].
-func (l watchedLedger) Update(ctx context.Context, id string, decide func(access.Request) ([]access.Event, error)) (access.Request, error) {
-	defer l.awaited.enter(id)()
-	return l.Ledger.Update(ctx, id, decide)
+func (w *awaited) leave(id string, x *interest) {
+	if x.users--; x.users == 0 {
+		delete(w.by, id)
+	}
 }

@@ -33,28 +33,41 @@ func TestUrge(t *testing.T) {
 		{[]string{"0009-something_new"}, false, false},
 	} {
 		b := batch(test.files...)
-		urge(b, &awaited{})
+		urge(b, &awaited{})()
 		if (b.Wait != nil) != test.wait || b.First != test.first {
 			t.Errorf("%v: waits %t, first %t", test.files, b.Wait != nil, b.First)
 		}
 	}
 	var w awaited
-	leave := w.enter("01J")
 	b := batch("0002-notified")
-	urge(b, &w)
-	select {
-	case <-b.Wait:
-		t.Error("it hurries though nobody waits")
-	default:
+	done := urge(b, &w)
+	hurries := func() bool {
+		select {
+		case <-b.Wait:
+			return true
+		default:
+			return false
+		}
 	}
-	second := w.enter("01J")
-	select {
-	case <-b.Wait:
-	default:
+	other := w.enter("01K")
+	if hurries() {
+		t.Error("it hurries though nobody waits")
+	}
+	leave := w.enter("01J")
+	if !hurries() {
 		t.Error("it does not hurry though somebody waits")
 	}
-	second()
+	done()
+	if done = urge(b, &w); !hurries() {
+		t.Error("a batch that comes later does not hurry though somebody waits")
+	}
 	leave()
+	done()
+	if done = urge(b, &w); hurries() {
+		t.Error("it hurries though nobody waits any more")
+	}
+	done()
+	other()
 	if len(w.by) != 0 {
 		t.Errorf("%d requests are still counted", len(w.by))
 	}

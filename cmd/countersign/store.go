@@ -76,12 +76,19 @@ func (s *logStore) note() {
 	s.noted = head
 }
 
-func (s *logStore) Append(ctx context.Context, dir string, have int, files []ledger.File) ([]string, error) {
-	batch := gitstore.Batch{Dir: dir, Have: have}
-	for _, f := range files {
-		batch.Entries = append(batch.Entries, gitstore.Entry{Path: f.Path, Data: f.Data, Message: f.Message, Time: f.Time})
+func (s *logStore) Append(ctx context.Context, on ledger.Tail, files []ledger.File) ([]string, error) {
+	entry := func(f ledger.File) gitstore.Entry {
+		return gitstore.Entry{Path: f.Path, Data: f.Data, Message: f.Message, Time: f.Time}
 	}
-	urge(&batch, s.awaited)
+	batch := gitstore.Batch{Dir: on.Dir, Have: on.Have}
+	if on.Last != nil {
+		last := entry(*on.Last)
+		batch.Last = &last
+	}
+	for _, f := range files {
+		batch.Entries = append(batch.Entries, entry(f))
+	}
+	defer urge(&batch, s.awaited)()
 	commits, err := s.log.Append(ctx, batch)
 	if errors.Is(err, gitstore.ErrConflict) {
 		return nil, fmt.Errorf("%w: %w", ledger.ErrConflict, err)
@@ -94,6 +101,9 @@ func (s *logStore) Append(ctx context.Context, dir string, have int, files []led
 	}
 	return commits, err
 }
+
+// Urge implements [ledger.Urger].
+func (s *logStore) Urge(request string) (leave func()) { return s.awaited.enter(request) }
 
 func (s *logStore) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
 	// The first time the log has just been compared with its remote, if there is
@@ -144,7 +154,7 @@ type readStore struct {
 	ref  string
 }
 
-func (s readStore) Append(context.Context, string, int, []ledger.File) ([]string, error) {
+func (s readStore) Append(context.Context, ledger.Tail, []ledger.File) ([]string, error) {
 	return nil, errors.New("this log is only read")
 }
 

@@ -313,7 +313,7 @@ func (v *service) connect() error {
 		return err
 	}
 	v.bot, err = bot.New(bot.Config{
-		Ledger: watchedLedger{v.ledger, v.awaited}, Rules: v.rules, Providers: v.providers,
+		Ledger: v.ledger, Rules: v.rules, Providers: v.providers,
 		Notifier: notifier{app, v}, Now: time.Now, Log: v.log, Allowances: v.ledger, AllowanceNotifier: app,
 		Directories: directories, OnCall: onCall, Alarm: alarm, Sweeps: v.ledger,
 	})
