@@ -23,6 +23,7 @@ type slow struct {
 	urged   bool
 	applied bool  // it is written though it fails
 	err     error // how it fails
+	deaf    bool  // nothing can be read
 }
 
 func (s *slow) Append(ctx context.Context, on ledger.Tail, files []ledger.File) (commits []string, err error) {
@@ -39,6 +40,13 @@ func (s *slow) Append(ctx context.Context, on ledger.Tail, files []ledger.File) 
 		<-s.gone
 	}
 	return s.Store.Append(ctx, on, files)
+}
+
+func (s *slow) Scan(ctx context.Context, after string, fn func(ledger.File) error) (string, error) {
+	if s.deaf {
+		return after, errors.New("nothing can be read")
+	}
+	return s.Store.Scan(ctx, after, fn)
 }
 
 func (s *slow) Urge(string) func() {
@@ -124,6 +132,36 @@ func TestBuildsOnWhatIsOnItsWay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWrittenButNotRead: where a decision is written and what it builds on cannot be
+// read, nobody is told that nothing was recorded.
+func TestWrittenButNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{Store: &bottest.Store{}, going: make(chan struct{}, 1), gone: make(chan struct{}), applied: true, err: errors.New("the answer was lost")}
+		l, err := ledger.Open(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(e access.Event) (access.Request, error) {
+			return l.Update(t.Context(), id, func(access.Request) ([]access.Event, error) { return []access.Event{e}, nil })
+		}
+		if _, err := write(kinds()[0]); err != nil {
+			t.Fatal(err)
+		}
+		first := make(chan error, 1)
+		go func() { _, err := write(kinds()[1]); first <- err }()
+		synctest.Wait()
+		s.deaf = true
+		if _, err := write(event(4, bob, access.MessagePosted{TS: "1.000200", Text: "why?"})); !errors.Is(err, access.ErrUncertain) {
+			t.Errorf("got %v, want that nobody knows", err)
+		}
+		s.deaf = false
+		<-first
+		if r, err := write(event(5, access.Person{}, access.Reminded{})); err != nil || r.Seq != 4 {
+			t.Errorf("afterwards it is at %d: %v", r.Seq, err)
+		}
+	})
 }
 
 // recorded are the kinds of the events in the log, as another reads it.

@@ -144,15 +144,23 @@ func (l *Ledger) append(ctx context.Context, b batch) (access.Request, error) {
 	if err != nil {
 		return b.before, fmt.Errorf("write the log: %w", err)
 	}
+	after, err := l.fold(ctx, b, commits)
+	if err != nil {
+		return b.before, fmt.Errorf("%w: what was written cannot be read: %w", access.ErrUncertain, err)
+	}
+	return after, nil
+}
+
+// fold takes up what was written.
+func (l *Ledger) fold(ctx context.Context, b batch, commits []string) (after access.Request, err error) {
 	if b.on != nil {
 		// Its commits are there, since these follow them; so they are folded first.
 		if <-b.on.landed; b.on.err != nil {
 			if _, err := l.Sync(ctx); err != nil {
-				return b.before, err
+				return after, err
 			}
 		}
 	}
-	after := b.before
 	err = l.with(ctx, b.after.ID, b.before.Seq == 0, func(it *item) error {
 		for i, e := range b.events {
 			if it.request.Seen(e.ID) {
