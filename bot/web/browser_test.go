@@ -49,7 +49,7 @@ func sit(t *testing.T, width, height int64, flags ...chromedp.ExecAllocatorOptio
 	d.s = d.m.stories(t, now)
 	d.web = serve(t, d.m, everything, now)
 	srv := httptest.NewServer(d.web)
-	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	t.Cleanup(func() { browser.Close(srv) })
 	d.base = srv.URL
 	d.watch()
 	d.do(chromedp.EmulateViewport(width, height))
@@ -339,7 +339,7 @@ func TestBrowserStandsStill(t *testing.T) {
 // behind puts something in front of the dashboard.
 func (d *desk) behind(front http.HandlerFunc) {
 	srv := httptest.NewServer(front)
-	d.t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	d.t.Cleanup(func() { browser.Close(srv) })
 	d.base = srv.URL
 }
 

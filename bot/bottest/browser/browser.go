@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,6 +55,24 @@ func Start(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context 
 		t.Fatalf("start %s: %v", program, err)
 	}
 	return ctx
+}
+
+// Close ends a server whose pages a browser has open. Such a page connects again as
+// soon as its connection is closed, and a server waits for all that it has.
+func Close(s *httptest.Server) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Close()
+	}()
+	for {
+		s.CloseClientConnections()
+		select {
+		case <-done:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // Dark is for people who ask for dark pages.
