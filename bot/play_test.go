@@ -141,11 +141,16 @@ func perform(t *testing.T, s scenario, observer, before bool, faults map[string]
 	return p.steps
 }
 
-// crash ends the bot at this instant, and starts another one after a while.
+// crash ends the bot at this instant, and starts another one after a while. Two steps
+// at the same moment kill it once.
 func (p *play) crash() {
 	p.w.mu.Lock()
 	die, stop := p.w.die, p.w.stop
+	p.w.die = nil
 	p.w.mu.Unlock()
+	if die == nil {
+		return
+	}
 	die()
 	p.restarts.Go(func() {
 		stop()

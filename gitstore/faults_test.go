@@ -48,15 +48,17 @@ func faultyRemote(t *testing.T, what string, f gitstoretest.Fault, restart bool)
 	var left atomic.Int32 // how often it goes wrong
 	u := overHTTP(t)
 	u.config.Patience = hangs
-	u.web.Fault = func(service string, act bool) gitstoretest.Fault {
-		hit := what == "push" && service == "git-receive-pack" && act ||
-			what == "list for a push" && service == "git-receive-pack" && !act ||
-			what == "fetch" && service == "git-upload-pack"
-		if hit && left.Add(-1) >= 0 {
-			return f
+	u.web.Set(func(w *gitstoretest.Web) {
+		w.Fault = func(service string, act bool) gitstoretest.Fault {
+			hit := what == "push" && service == "git-receive-pack" && act ||
+				what == "list for a push" && service == "git-receive-pack" && !act ||
+				what == "fetch" && service == "git-upload-pack"
+			if hit && left.Add(-1) >= 0 {
+				return f
+			}
+			return gitstoretest.Fine
 		}
-		return gitstoretest.Fine
-	}
+	})
 	dir := filepath.Join(t.TempDir(), "mirror.git")
 	repo := u.mirror(t, dir)
 	gitstore.SetPushWait(repo, hangs)
@@ -136,12 +138,14 @@ func TestLostAnswer(t *testing.T) {
 	l, _ := u.log(t, nil)
 	var left atomic.Int32
 	left.Store(1)
-	u.web.Fault = func(service string, act bool) gitstoretest.Fault {
-		if act && service == "git-receive-pack" && left.Add(-1) >= 0 {
-			return gitstoretest.FailsApplied
+	u.web.Set(func(w *gitstoretest.Web) {
+		w.Fault = func(service string, act bool) gitstoretest.Fault {
+			if act && service == "git-receive-pack" && left.Add(-1) >= 0 {
+				return gitstoretest.FailsApplied
+			}
+			return gitstoretest.Fine
 		}
-		return gitstoretest.Fine
-	}
+	})
 	mustAppend(t, l, batch(1, 0, 1))
 	entries, _ := scan(t, l, "")
 	gitstoretest.Judge(t, u.dir, gitstoretest.Log{Entries: entries})
@@ -158,12 +162,14 @@ func TestUnreachableAtStart(t *testing.T) {
 	mustAppend(t, openLogIn(t, u.mirror(t, dir), nil), batch(1, 0, 2))
 	var down atomic.Bool
 	down.Store(true)
-	u.web.Fault = func(string, bool) gitstoretest.Fault {
-		if down.Load() {
-			return gitstoretest.Fails
+	u.web.Set(func(w *gitstoretest.Web) {
+		w.Fault = func(string, bool) gitstoretest.Fault {
+			if down.Load() {
+				return gitstoretest.Fails
+			}
+			return gitstoretest.Fine
 		}
-		return gitstoretest.Fine
-	}
+	})
 	l := openLogIn(t, u.mirror(t, dir), nil)
 	if entries, _ := scan(t, l, ""); len(entries) != 2 || l.Stale() == nil {
 		t.Errorf("%d entries, and stale is %v", len(entries), l.Stale())

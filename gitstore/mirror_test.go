@@ -25,7 +25,7 @@ type upstream struct {
 func overHTTP(t testing.TB) upstream {
 	dir := gitstoretest.Upstream(t)
 	web := gitstoretest.ServeHTTP(t, filepath.Dir(dir))
-	web.Token = "s3cret-token"
+	web.Set(func(w *gitstoretest.Web) { w.Token = "s3cret-token" })
 	token := func(context.Context, string) (string, error) { return web.Token, nil }
 	return upstream{dir, remote.Config{URL: web.URL + "/" + filepath.Base(dir), Token: token}, web}
 }
@@ -330,7 +330,9 @@ func TestGivenUp(t *testing.T) {
 	l, _ := u.log(t, nil)
 	var mu sync.Mutex
 	fault := gitstoretest.Hangs
-	u.web.Fault = func(string, bool) gitstoretest.Fault { mu.Lock(); defer mu.Unlock(); return fault }
+	u.web.Set(func(w *gitstoretest.Web) {
+		w.Fault = func(string, bool) gitstoretest.Fault { mu.Lock(); defer mu.Unlock(); return fault }
+	})
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	_, err := l.Append(ctx, batch(1, 0, 1))

@@ -25,7 +25,7 @@ func BenchmarkRemote(b *testing.B) {
 	fill(b, dir, signer, *remoteEvents)
 	gitstoretest.Git(b, dir, "repack", "-a", "-d", "--quiet") // as a forge keeps it; else its git does that at each fetch
 	web := gitstoretest.ServeHTTP(b, filepath.Dir(dir))
-	web.Delay = 100 * time.Millisecond
+	web.Set(func(w *gitstoretest.Web) { w.Delay = 100 * time.Millisecond })
 	u := upstream{dir: dir, web: web}
 	u.config.URL = web.URL + "/" + filepath.Base(dir)
 	mirror := filepath.Join(b.TempDir(), "mirror.git")

@@ -15,13 +15,15 @@ import (
 // a time.
 func throttledLog(t *testing.T, seconds string, at func(service string, act bool) bool) (l *gitstore.Log, u upstream, next *atomic.Bool, held chan time.Duration) {
 	u, next, held = overHTTP(t), new(atomic.Bool), make(chan time.Duration, 9)
-	u.web.RetryAfter = seconds
-	u.web.Fault = func(service string, act bool) gitstoretest.Fault {
-		if at(service, act) && next.Swap(false) {
-			return gitstoretest.Throttles
+	u.web.Set(func(w *gitstoretest.Web) { w.RetryAfter = seconds })
+	u.web.Set(func(w *gitstoretest.Web) {
+		w.Fault = func(service string, act bool) gitstoretest.Fault {
+			if at(service, act) && next.Swap(false) {
+				return gitstoretest.Throttles
+			}
+			return gitstoretest.Fine
 		}
-		return gitstoretest.Fine
-	}
+	})
 	l, err := gitstore.OpenLog(context.Background(), gitstore.LogConfig{
 		Repo: u.mirror(t, ""), Branch: "audit", Identity: bot, Held: func(d time.Duration) { held <- d },
 	})

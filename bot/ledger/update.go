@@ -63,19 +63,11 @@ const tries = 50
 
 // attempt decides and writes, once.
 func (l *Ledger) attempt(ctx context.Context, id string, decide Decide) (access.Request, error) {
-	done, err := l.turns.lock(ctx, id)
-	if err != nil {
-		return access.Request{}, err
-	}
-	b, err := l.prepare(ctx, id, decide)
-	if err != nil || len(b.events) == 0 {
-		done()
+	b, f, err := l.launch(ctx, id, decide)
+	if f == nil {
 		return b.before, err
 	}
-	f := l.depart(b)
-	done()
-	r, err := l.append(ctx, b)
-	l.land(f, err)
+	r, err := l.fly(ctx, b, f)
 	if errors.Is(err, ErrConflict) && b.on != nil {
 		// What it was to follow is not there, or not yet.
 		if err := l.await(ctx, b.on); err != nil {
@@ -83,6 +75,20 @@ func (l *Ledger) attempt(ctx context.Context, id string, decide Decide) (access.
 		}
 	}
 	return r, err
+}
+
+// launch decides, and says what is on its way from now on; nil where nothing is.
+func (l *Ledger) launch(ctx context.Context, id string, decide Decide) (batch, *flight, error) {
+	done, err := l.turns.lock(ctx, id)
+	if err != nil {
+		return batch{}, nil, err
+	}
+	defer done()
+	b, err := l.prepare(ctx, id, decide)
+	if err != nil || len(b.events) == 0 {
+		return b, nil, err
+	}
+	return b, l.depart(b), nil
 }
 
 // batch are events that are to be written together.
@@ -132,6 +138,14 @@ func (b *batch) encode() (err error) {
 		})
 	}
 	return nil
+}
+
+// fly writes a batch. Those who build on it hear what has become of it, also where
+// this goroutine ends before it does.
+func (l *Ledger) fly(ctx context.Context, b batch, f *flight) (r access.Request, err error) {
+	err = access.ErrUncertain
+	defer func() { l.land(f, err) }()
+	return l.append(ctx, b)
 }
 
 // append makes a batch durable and folds it.

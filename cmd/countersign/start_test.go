@@ -73,7 +73,8 @@ func (w *world) serveFrom(t *testing.T, away time.Duration) {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	web.Delay, w.away = away, upstream{base: web.URL, web: web}
+	web.Set(func(web *gitstoretest.Web) { web.Delay = away })
+	w.away = upstream{base: web.URL, web: web}
 }
 
 func startOften(t *testing.T, log string, away time.Duration) {

@@ -24,7 +24,7 @@ func (p *places) serveGit(mux *http.ServeMux, desired string) error {
 	if err != nil {
 		return err
 	}
-	web.Token = githubtest.Token
+	web.Set(func(w *gitstoretest.Web) { w.Token = githubtest.Token })
 	mux.Handle("/acme/", http.StripPrefix("/acme", web))
 	return nil
 }

@@ -49,13 +49,15 @@ func startWeb(s *story) error {
 	s.ts.Defer(stop)
 	u := upstream{base: web.URL, web: web, fault: new(atomic.Value), loses: new(atomic.Bool)}
 	u.fault.Store(gitstoretest.Fine)
-	web.Token = gitToken
-	web.Fault = func(service string, act bool) gitstoretest.Fault {
-		if service == "git-receive-pack" && act && u.loses.Swap(false) {
-			return gitstoretest.FailsApplied
+	web.Set(func(w *gitstoretest.Web) {
+		w.Token = gitToken
+		w.Fault = func(service string, act bool) gitstoretest.Fault {
+			if service == "git-receive-pack" && act && u.loses.Swap(false) {
+				return gitstoretest.FailsApplied
+			}
+			return u.fault.Load().(gitstoretest.Fault)
 		}
-		return u.fault.Load().(gitstoretest.Fault)
-	}
+	})
 	s.away = u
 	s.ts.Setenv("COUNTERSIGN_GIT_TOKEN", gitToken)
 	return nil

@@ -31,14 +31,16 @@ const (
 	Throttles    Fault = "throttles" // no effect, and the word to come back after RetryAfter
 )
 
-// Web serves the repositories of a directory by the real git http-backend.
+// Web serves the repositories of a directory by the real git http-backend. Once it
+// does, its fields change by Set: the port may have been another test's, whose
+// clients still ask.
 type Web struct {
 	URL   string // of the directory
 	Token string // the password that is demanded; empty: none
 
 	// Fault says what happens to a request for a service ("git-receive-pack",
 	// "git-upload-pack"); act is false for the one that lists the refs. Nil means
-	// Fine. It is set before anybody asks.
+	// Fine.
 	Fault func(service string, act bool) Fault
 	// RetryAfter is what is said to those who are throttled; empty: nothing.
 	RetryAfter string
@@ -91,25 +93,26 @@ func (w *Web) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	}
 	w.mu.Lock()
 	w.seen = append(w.seen, fmt.Sprintf("%s %s", req.Method, service))
+	token, faultOf, after, delay := w.Token, w.Fault, w.RetryAfter, w.Delay
 	w.mu.Unlock()
 	_, password, _ := req.BasicAuth()
-	if w.Token != "" && password != w.Token {
+	if token != "" && password != token {
 		http.Error(rw, "who are you?", http.StatusUnauthorized)
 		return
 	}
 	fault := Fine
-	if w.Fault != nil {
-		fault = w.Fault(service, act)
+	if faultOf != nil {
+		fault = faultOf(service, act)
 	}
 	switch fault {
 	case Fine:
-		time.Sleep(w.Delay)
+		time.Sleep(delay)
 		w.backend.ServeHTTP(rw, req)
 	case Fails:
 		http.Error(rw, "out of order", http.StatusServiceUnavailable)
 	case Throttles:
-		if w.RetryAfter != "" {
-			rw.Header().Set("Retry-After", w.RetryAfter)
+		if after != "" {
+			rw.Header().Set("Retry-After", after)
 		}
 		http.Error(rw, "slow down", http.StatusTooManyRequests)
 	case Hangs:
@@ -122,6 +125,13 @@ func (w *Web) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		}
 		panic(http.ErrAbortHandler) // the connection breaks
 	}
+}
+
+// Set changes how requests are answered from now on.
+func (w *Web) Set(change func(*Web)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(w)
 }
 
 // Requests returns what was asked for so far, such as "POST git-receive-pack".

@@ -151,17 +151,19 @@ func TestManyAtRemote(t *testing.T) {
 	work := gitstoretest.Clone(t, a.dir)
 	var mu sync.Mutex
 	written := 0
-	a.web.Fault = func(service string, act bool) gitstoretest.Fault {
-		if service != "git-receive-pack" || !act {
+	a.web.Set(func(w *gitstoretest.Web) {
+		w.Fault = func(service string, act bool) gitstoretest.Fault {
+			if service != "git-receive-pack" || !act {
+				return gitstoretest.Fine
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if written < 6 { // the branch moves while a push is on its way
+				written += writes(t, work, written)
+			}
 			return gitstoretest.Fine
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		if written < 6 { // the branch moves while a push is on its way
-			written += writes(t, work, written)
-		}
-		return gitstoretest.Fine
-	}
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	lists := []access.Target{in("a.yaml", "x"), in("a.yaml", "y"), in("a.yaml", "new.list"), in("b/b.yaml", "x"), in("c/new.yaml", "x.y")}
