@@ -157,7 +157,7 @@ func (s *crashSite) judge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gitstoretest.Fsck(t, repo) // before anything is cleaned up
+	gitstoretest.FsckAtRest(t, repo) // before anything is cleaned up
 	l := openLog(t, repo, signer)
 	mustAppend(t, l, batch(s.next, 0, 1))
 	s.next++

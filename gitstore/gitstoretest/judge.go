@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/gitstore"
 )
@@ -45,6 +46,26 @@ func Judge(t testing.TB, dir string, want Log) {
 // than about objects that nothing refers to.
 func Fsck(t testing.TB, dir string) {
 	t.Helper()
+	if err := fsck(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+// FsckAtRest is Fsck of a repository to which something may still be pushed, by
+// somebody who was killed meanwhile: git looks at one thing after the other, and finds
+// what comes in between without what it rests on.
+func FsckAtRest(t testing.TB, dir string) {
+	t.Helper()
+	err := fsck(dir)
+	for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); err = fsck(dir) {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func fsck(dir string) error {
 	cmd := exec.Command("git", "fsck", "--strict", "--full", "--no-dangling", "--no-progress")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
@@ -54,8 +75,9 @@ func Fsck(t testing.TB, dir string) {
 		out = bytes.TrimSpace(bytes.ReplaceAll(out, []byte(notice), nil))
 	}
 	if err != nil || len(out) > 0 {
-		t.Errorf("git fsck: %v: %s", err, out)
+		return fmt.Errorf("git fsck: %v: %s", err, out)
 	}
+	return nil
 }
 
 func judgeHistory(t testing.TB, dir string, want Log) {
