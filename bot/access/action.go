@@ -100,13 +100,8 @@ func (f Facts) known(r Request, where Place) error {
 	if err := f.Actor.able(); err != nil {
 		return err
 	}
-	if where == (Place{}) {
+	if where == (Place{}) || r.PostedAt(where.Channel, where.TS) {
 		return nil
-	}
-	for _, p := range r.Posts {
-		if p.Channel == where.Channel && p.TS == where.TS {
-			return nil
-		}
 	}
 	return refuse(UnknownMessage, "This message is not one that the log knows. Use the buttons of the request's own message.")
 }

@@ -210,6 +210,11 @@ func (r Request) Post(notice string, to Person) (Post, bool) {
 	return Post{}, false
 }
 
+// PostedAt reports whether a message is one that the bot posted about the request.
+func (r Request) PostedAt(channel, ts string) bool {
+	return slices.ContainsFunc(r.Posts, func(p Post) bool { return p.Channel == channel && p.TS == ts })
+}
+
 // Involves reports whether the person asked for the access or gets it.
 func (r Request) Involves(rules *Rules, p Person) bool {
 	return rules.Same(p, r.Requestor) || rules.Same(p, r.Principal)

@@ -72,17 +72,9 @@ func (l *Ledger) await(ctx context.Context, f *flight) error {
 // Posted reports whether a message of the bot's is known, or is just being recorded:
 // then whoever changes its request builds on that.
 func (l *Ledger) Posted(request, channel, ts string) bool {
-	on := func(r access.Request) bool {
-		for _, p := range r.Posts {
-			if p.Channel == channel && p.TS == ts {
-				return true
-			}
-		}
-		return false
-	}
-	if f := l.flying(request); f != nil && on(f.after) {
+	if f := l.flying(request); f != nil && f.after.PostedAt(channel, ts) {
 		return true
 	}
 	r, ok := l.Request(request)
-	return ok && on(r)
+	return ok && r.PostedAt(channel, ts)
 }

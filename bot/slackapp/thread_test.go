@@ -2,7 +2,6 @@ package slackapp_test
 
 import (
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,20 +138,8 @@ func TestBackfill(t *testing.T) {
 // for long, when nobody waits for that any more.
 func TestSaidBeforeTheRecord(t *testing.T) {
 	s := start(t, func(c *slacksim.Config, _ *book) { c.World.App.Events = nil })
-	var down atomic.Bool
-	down.Store(true)
-	s.book.mu.Lock()
-	s.book.broken = func(c access.Command) error {
-		if _, posts := c.Do.(access.Notify); posts && down.Load() {
-			return errNoDisk
-		}
-		return nil
-	}
-	s.book.mu.Unlock()
-	s.command("alice", "/access request github/payments-admins 1h why")
-	s.eventually("the message", func() bool { return s.approvals() == 1 })
-	all := s.slack.As("bob").Messages(channel)
-	if _, err := s.slack.As("bob").Reply(channel, all[len(all)-1].TS, "say more"); err != nil {
+	down := s.loseRecords()
+	if _, err := s.slack.As("bob").Reply(channel, s.posting().TS, "say more"); err != nil {
 		t.Fatal(err)
 	}
 	s.eventually("the log to refuse the message", func() bool { return len(s.book.actions(access.Notify{})) > 0 })

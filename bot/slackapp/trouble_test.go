@@ -72,21 +72,37 @@ func TestCutPost(t *testing.T) {
 	}
 }
 
-// TestCrashBetweenPostAndRecord: the log did not learn of the message.
-func TestCrashBetweenPostAndRecord(t *testing.T) {
-	s := start(t)
-	down := atomic.Bool{}
+// loseRecords lets no record of what was posted into the log while down is true.
+func (s *stage) loseRecords() (down *atomic.Bool) {
+	down = new(atomic.Bool)
 	down.Store(true)
 	s.book.mu.Lock()
+	defer s.book.mu.Unlock()
 	s.book.broken = func(c access.Command) error {
 		if _, posts := c.Do.(access.Notify); posts && down.Load() {
 			return errNoDisk
 		}
 		return nil
 	}
-	s.book.mu.Unlock()
+	return down
+}
+
+// posting has Alice ask, and returns the message as soon as it is in the channel: the
+// log may not know it yet.
+func (s *stage) posting() slacksim.Message {
+	s.Helper()
+	before := s.approvals()
 	s.command("alice", "/access request github/payments-admins 1h why")
-	s.eventually("the message", func() bool { return s.approvals() == 1 })
+	s.eventually("the message", func() bool { return s.approvals() > before })
+	all := s.slack.As("bob").Messages(channel)
+	return all[len(all)-1]
+}
+
+// TestCrashBetweenPostAndRecord: the log did not learn of the message.
+func TestCrashBetweenPostAndRecord(t *testing.T) {
+	s := start(t)
+	down := s.loseRecords()
+	s.posting()
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}

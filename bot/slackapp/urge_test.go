@@ -86,10 +86,7 @@ func startPatient(t *testing.T) *stage {
 // written, nor until it has found a push to ride along with.
 func TestClickIsRecordedTogether(t *testing.T) {
 	s := startPatient(t)
-	s.command("alice", "/access request github/payments-admins 1h why")
-	s.eventually("the message", func() bool { return s.approvals() == 1 })
-	all := s.slack.As("bob").Messages(channel)
-	s.click("bob", all[len(all)-1], "approve")
+	s.click("bob", s.posting(), "approve")
 	s.eventually("the approval", func() bool { return s.book.Requests()[0].Status == access.Approved })
 }
 
@@ -97,20 +94,14 @@ func TestClickIsRecordedTogether(t *testing.T) {
 // the record of its message hurries.
 func TestFormUrges(t *testing.T) {
 	s := startPatient(t)
-	s.command("alice", "/access request github/payments-admins 1h why")
-	s.eventually("the message", func() bool { return s.approvals() == 1 })
-	all := s.slack.As("bob").Messages(channel)
-	s.click("bob", all[len(all)-1], "deny")
+	s.click("bob", s.posting(), "deny")
 	s.modal("bob")
 }
 
 // TestReplyUrges: a reply that is faster than the record is not lost.
 func TestReplyUrges(t *testing.T) {
 	s := startPatient(t)
-	s.command("alice", "/access request github/payments-admins 1h why")
-	s.eventually("the message", func() bool { return s.approvals() == 1 })
-	all := s.slack.As("bob").Messages(channel)
-	if _, err := s.slack.As("dan").Reply(channel, all[len(all)-1].TS, "so soon?"); err != nil {
+	if _, err := s.slack.As("dan").Reply(channel, s.posting().TS, "so soon?"); err != nil {
 		t.Fatal(err)
 	}
 	s.eventually("the reply", func() bool { return len(s.book.Requests()[0].Messages) == 1 })
@@ -120,8 +111,7 @@ func TestReplyUrges(t *testing.T) {
 // recorded at leisure.
 func TestPostUrges(t *testing.T) {
 	s := startPatient(t)
-	for n := range 3 {
-		s.command("alice", "/access request github/payments-admins 1h why")
-		s.eventually("the message", func() bool { return s.approvals() == n+1 })
+	for range 3 {
+		s.posting()
 	}
 }

@@ -155,10 +155,8 @@ func (b *book) Unreviewed() []access.Request {
 
 func (b *book) ByPost(channel, ts string) (string, bool) {
 	for _, r := range b.Requests() {
-		for _, p := range r.Posts {
-			if p.Channel == channel && p.TS == ts {
-				return r.ID, true
-			}
+		if r.PostedAt(channel, ts) {
+			return r.ID, true
 		}
 	}
 	return "", false
